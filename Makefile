@@ -1,0 +1,65 @@
+# What a person types. Everything needs Rust, git and make alone; what more a target can use is said by it.
+
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+# Minutes for each body of `make fuzz`; seconds of `make soak`.
+MINUTES ?= 20
+SECONDS = 600
+# A source tree of HAProxy 3.4.0, a vtest program, and the scorer, for `make regtests`.
+HAPROXY_SRC ?=
+VTEST ?=
+SCORE ?= ../shared/regtests/score.py
+
+.PHONY: help run build check test docs keywords fuzz soak netns regtests clean
+
+help:
+	@echo 'make run       build rproxy and the demo origin, run both with examples/mptcp.cfg until Ctrl-C'
+	@echo 'make check     format, lints, unit tests: seconds, before every commit'
+	@echo 'make test      everything that proves the product; installs test tools where it may'
+	@echo 'make build     the release program, $(TARGET)/release/rproxy'
+	@echo 'make docs      the documentation of the code; make keywords: docs/keywords.md from the rows'
+	@echo 'make fuzz      every fuzz body for MINUTES=20 each'
+	@echo 'make soak      SECONDS=600 of mixed traffic: memory, descriptors and pools must stay level'
+	@echo 'make netns     MPTCP over two paths between network namespaces (root)'
+	@echo 'make regtests  HAPROXY_SRC=... VTEST=...: the regression tests of HAProxy 3.4.0'
+	@echo 'make clean     remove what was built'
+
+build:
+	$(CARGO) build --locked --release
+
+run:
+	$(CARGO) build --locked --release --bin rproxy --example mptcp-backend
+	@exec bash examples/run.sh '$(TARGET)/release'
+
+check:
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --workspace --lib --bins
+
+test:
+	@bash tests/all.sh
+
+docs:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+keywords:
+	$(CARGO) run --locked -q -p haproxy-compat -- keywords > $(TARGET)/keywords.md
+	mv $(TARGET)/keywords.md docs/keywords.md
+
+fuzz:
+	FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --profile fuzz --test fuzz_replay -- --nocapture
+
+soak:
+	SOAK_SECONDS=$(SECONDS) $(CARGO) test --locked --profile fuzz --test soak -- --nocapture
+
+netns:
+	$(CARGO) test --locked --test netns -- --nocapture --test-threads 1
+
+regtests: build
+	@test -n '$(HAPROXY_SRC)' -a -n '$(VTEST)' || { echo 'HAPROXY_SRC=<source tree of 3.4.0> and VTEST=<program> are needed'; exit 2; }
+	@test -f '$(SCORE)' || { echo 'no scorer at $(SCORE) (SCORE=...)'; exit 2; }
+	python3 '$(SCORE)' --haproxy-src '$(HAPROXY_SRC)' --vtest '$(VTEST)' --proxy '$(abspath $(TARGET))/release/rproxy'
+
+clean:
+	$(CARGO) clean

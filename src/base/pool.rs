@@ -1,0 +1,229 @@
+//! Pools of reusable buffers and objects, so that steady state allocates nothing.
+//!
+//! A pool hands out what was given back to it and allocates only when it has none. It keeps at most a
+//! configured number of idle objects, may refuse beyond a hard limit, and counts for `show pools`.
+
+use crate::base::buf::Buf;
+
+/// What `show pools` tells of one pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PoolStats {
+    /// Objects that exist: handed out and idle.
+    pub allocated: usize,
+    /// Objects handed out.
+    pub in_use: usize,
+    /// Highest `in_use` so far.
+    pub peak: usize,
+    /// Times that an object was refused because of the hard limit.
+    pub refused: u64,
+}
+
+/// Reusable objects of one kind.
+pub struct Pool<T> {
+    idle: Vec<T>,
+    max_idle: usize,
+    limit: Option<usize>,
+    reset: fn(&mut T),
+    in_use: usize,
+    peak: usize,
+    refused: u64,
+}
+
+impl<T> Pool<T> {
+    /// A pool that keeps at most `max_idle` unused objects, hands out at most `limit` at a time, and calls
+    /// `reset` on each object given back.
+    #[must_use]
+    pub fn new(max_idle: usize, limit: Option<usize>, reset: fn(&mut T)) -> Self {
+        Self {
+            idle: Vec::new(),
+            max_idle,
+            limit,
+            reset,
+            in_use: 0,
+            peak: 0,
+            refused: 0,
+        }
+    }
+
+    /// An object: the one given back last, or a new one from `make`. `None` at the hard limit.
+    pub fn take(&mut self, make: impl FnOnce() -> T) -> Option<T> {
+        if self.limit.is_some_and(|limit| self.in_use >= limit) {
+            self.refused += 1;
+            return None;
+        }
+        let object = self.idle.pop().unwrap_or_else(make);
+        self.in_use += 1;
+        self.peak = self.peak.max(self.in_use);
+        Some(object)
+    }
+
+    /// Gives an object back. It is reset, and dropped when enough idle ones are kept already.
+    pub fn put(&mut self, mut object: T) {
+        debug_assert!(self.in_use > 0, "more objects given back than taken");
+        self.in_use = self.in_use.saturating_sub(1);
+        if self.idle.len() < self.max_idle {
+            (self.reset)(&mut object);
+            self.idle.push(object);
+        }
+    }
+
+    /// Drops all idle objects. Returns how many.
+    pub fn trim(&mut self) -> usize {
+        let n = self.idle.len();
+        self.idle.clear();
+        n
+    }
+
+    /// Whether `take` would refuse.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.limit.is_some_and(|limit| self.in_use >= limit)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        PoolStats {
+            allocated: self.in_use + self.idle.len(),
+            in_use: self.in_use,
+            peak: self.peak,
+            refused: self.refused,
+        }
+    }
+}
+
+/// Buffers of one capacity.
+pub struct BufPool {
+    pool: Pool<Buf>,
+    capacity: usize,
+}
+
+impl BufPool {
+    /// A pool of buffers of `capacity` bytes (`tune.bufsize`) that keeps at most `max_idle` unused ones and
+    /// hands out at most `limit` at a time (`tune.buffers.limit`).
+    #[must_use]
+    pub fn new(capacity: usize, max_idle: usize, limit: Option<usize>) -> Self {
+        Self {
+            pool: Pool::new(max_idle, limit, Buf::clear),
+            capacity,
+        }
+    }
+
+    /// An empty buffer; `None` at the hard limit.
+    pub fn take(&mut self) -> Option<Buf> {
+        let capacity = self.capacity;
+        self.pool.take(|| Buf::with_capacity(capacity))
+    }
+
+    /// Gives a buffer back, with or without data. A [`Buf::empty`] place-holder is ignored, so that the
+    /// buffers of a closing stream can be given back without asking which ones were lent away.
+    pub fn put(&mut self, buf: Buf) {
+        if !buf.is_allocated() {
+            return;
+        }
+        debug_assert_eq!(buf.capacity(), self.capacity, "a buffer of another pool");
+        self.pool.put(buf);
+    }
+
+    /// Gives the buffer of a place back and leaves none there.
+    pub fn put_from(&mut self, place: &mut Buf) {
+        self.put(std::mem::take(place));
+    }
+
+    /// Size of each buffer, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether `take` would refuse.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.pool.is_exhausted()
+    }
+
+    /// Drops all idle buffers. Returns how many.
+    pub fn trim(&mut self) -> usize {
+        self.pool.trim()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_reused_and_counted() {
+        let mut pool = BufPool::new(64, 1, None);
+        let mut a = pool.take().unwrap();
+        let b = pool.take().unwrap();
+        assert!(a.push(b"left over"));
+        let storage = a.storage().as_ptr();
+        pool.put(a);
+        pool.put(b);
+        assert_eq!(
+            pool.stats(),
+            PoolStats {
+                allocated: 1,
+                in_use: 0,
+                peak: 2,
+                refused: 0
+            }
+        );
+        let c = pool.take().unwrap();
+        assert_eq!(c.storage().as_ptr(), storage);
+        assert!(c.is_empty());
+        assert_eq!(c.capacity(), 64);
+    }
+
+    #[test]
+    fn hard_limit_refuses_until_one_comes_back() {
+        let mut pool = BufPool::new(8, 10, Some(2));
+        let a = pool.take().unwrap();
+        let _b = pool.take().unwrap();
+        assert!(pool.is_exhausted());
+        assert!(pool.take().is_none());
+        assert_eq!(pool.stats().refused, 1);
+        pool.put(a);
+        assert!(pool.take().is_some());
+    }
+
+    #[test]
+    fn place_holders_are_not_counted() {
+        let mut pool = BufPool::new(8, 10, None);
+        pool.put(Buf::empty());
+        assert_eq!(pool.stats(), PoolStats::default());
+        let mut place = pool.take().unwrap();
+        pool.put_from(&mut place);
+        pool.put_from(&mut place);
+        assert_eq!(
+            pool.stats(),
+            PoolStats {
+                allocated: 1,
+                in_use: 0,
+                peak: 1,
+                refused: 0
+            }
+        );
+        assert_eq!(pool.trim(), 1);
+        assert_eq!(pool.stats().allocated, 0);
+    }
+
+    #[test]
+    fn objects_are_reset() {
+        let mut pool: Pool<Vec<u32>> = Pool::new(4, None, Vec::clear);
+        let mut v = pool.take(Vec::new).unwrap();
+        v.extend([1, 2, 3]);
+        let cap = v.capacity();
+        pool.put(v);
+        let v = pool.take(|| unreachable!("one is idle")).unwrap();
+        assert!(v.is_empty());
+        assert_eq!(v.capacity(), cap);
+    }
+}

@@ -1,0 +1,315 @@
+//! Requests to the loop from outside the traffic: soft stop, stop, pause. And how the loop ends.
+//!
+//! Signals reach the loop as a descriptor that becomes readable; who turns signals into [`Control`] stands
+//! above. Source: management manual, "Stopping and restarting HAProxy"; configuration manual,
+//! `hard-stop-after`, `grace`, `close-spread-time`.
+
+use std::os::fd::RawFd;
+
+use socket2::Socket;
+
+use super::conn::{Conn, Owner, Side};
+use super::core::Wake;
+use super::poll::{Kind, token};
+use super::worker::{Duty, Worker};
+use crate::base::slab::Key;
+use crate::model::listener::Owner as ListenerOwner;
+use crate::model::proxy::Proxy;
+use crate::model::state::ListenerStatus;
+use crate::policy::log::syslog::Level;
+
+/// What the loop may be asked for.
+#[derive(Debug)]
+pub enum Control {
+    /// Stop listening, let what runs come to its end, then end (SIGUSR1).
+    SoftStop,
+    /// End now (SIGTERM, SIGINT).
+    Stop,
+    /// Release the listening ports, keep serving (SIGTTOU).
+    Pause,
+    /// Listen again (SIGTTIN).
+    Resume,
+    /// Log the state of servers and proxies (SIGHUP).
+    DumpState,
+    /// Print the pools (SIGQUIT).
+    DumpPools,
+    /// Take over a conversation that the master hands down.
+    Adopt(Socket),
+}
+
+/// Where requests come from.
+pub trait ControlSource {
+    /// The descriptor that becomes readable when there are some.
+    fn fd(&self) -> RawFd;
+    /// The next one, until there is none.
+    fn next(&mut self) -> Option<Control>;
+}
+
+/// How far the loop is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// In full service.
+    Serving,
+    /// A soft stop was asked for; the grace time runs.
+    Grace,
+    /// No new connections; the rest comes to its end.
+    Stopping,
+    /// To be left at once.
+    Over,
+}
+
+impl Worker {
+    pub(super) fn on_control(&mut self, index: usize) {
+        while let Some(control) = self.control.get_mut(index).and_then(|source| source.next()) {
+            self.obey(control);
+        }
+    }
+
+    /// Does what is asked for.
+    pub(super) fn obey(&mut self, control: Control) {
+        match control {
+            Control::SoftStop => self.soft_stop(),
+            Control::Stop => self.phase = Phase::Over,
+            Control::Pause => self.pause(),
+            Control::Resume => self.resume(),
+            Control::DumpState => self.dump_state(),
+            Control::DumpPools => self.dump_pools(),
+            Control::Adopt(socket) => self.adopt_runtime_conn(socket),
+        }
+    }
+
+    fn soft_stop(&mut self) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        self.core.state.process.stopping = true;
+        let now = self.core.now();
+        match self.core.config.global.grace_ms {
+            Some(grace_ms) if grace_ms > 0 => {
+                self.phase = Phase::Grace;
+                let when = now.plus_ms(u64::from(grace_ms));
+                self.core.wheel.schedule(Duty::Grace.key(), &mut self.grace, when);
+            }
+            _ => self.begin_stopping(),
+        }
+    }
+
+    /// Closes the listeners and what is idle.
+    pub(super) fn begin_stopping(&mut self) {
+        self.phase = Phase::Stopping;
+        let now = self.core.now();
+        if let Some(after_ms) = self.core.config.global.hard_stop_after_ms {
+            let when = now.plus_ms(u64::from(after_ms));
+            self.core
+                .wheel
+                .schedule(Duty::HardStop.key(), &mut self.hard_stop, when);
+        }
+        let config = self.core.config.clone();
+        for listening in &mut self.listeners {
+            self.core.wheel.cancel(&mut listening.timer);
+            listening.close();
+            self.core.state.listener_mut(listening.id).status = ListenerStatus::Closed;
+        }
+        for key in self.core.idle.all(&self.core.conns) {
+            self.core.close_conn(key);
+        }
+        self.close_idle_clients();
+        for proxy in config.proxies.iter().filter(|proxy| !proxy.disabled) {
+            self.core.state.proxy_mut(proxy.id).stopped = true;
+            self.tell_stopped(proxy);
+        }
+    }
+
+    /// Closes client connections that wait for a next request: now, or spread over `close-spread-time`.
+    fn close_idle_clients(&mut self) {
+        let spread_ms = self.core.config.global.close_spread_time_ms;
+        if spread_ms == Some(u32::MAX) {
+            return;
+        }
+        let is_idle = |conn: &Conn| match (&conn.side, conn.owner) {
+            (Side::Front(front), Owner::Idle) => front.streams > 0,
+            _ => false,
+        };
+        let idle: Vec<Key> = self
+            .core
+            .conns
+            .iter()
+            .filter(|(_, conn)| is_idle(conn))
+            .map(|(key, _)| key)
+            .collect();
+        for key in idle {
+            match spread_ms {
+                None | Some(0) => self.core.close_conn(key),
+                Some(spread_ms) => {
+                    let wait_ms = u64::from(self.core.rng.below(spread_ms));
+                    let when = self.core.now().plus_ms(wait_ms);
+                    if let Some(conn) = self.core.conns.get_mut(key) {
+                        let timer_key = token(Kind::Conn, key.to_u64());
+                        self.core.wheel.schedule_by(timer_key, &mut conn.timer, when);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_stopped(&mut self, proxy: &Proxy) {
+        let counters = &self.core.state.proxy(proxy.id).counters;
+        let (fe, be) = (counters.fe.conns, counters.be.sessions);
+        log::warn!(
+            "Proxy {} stopped (cumulated conns: FE: {fe}, BE: {be}).",
+            proxy.name
+        );
+        let text = format!(
+            "Proxy {} stopped (cumulated conns: FE: {fe}, BE: {be}).",
+            proxy.name
+        );
+        self.log_for(proxy, Level::Warning, &text);
+    }
+
+    /// Sends a message about a proxy to its log targets.
+    fn log_for(&mut self, proxy: &Proxy, level: Level, text: &str) {
+        let wall_us = self.core.clock.stamp().wall_us;
+        self.core.logger.line.clear();
+        self.core.logger.line.extend_from_slice(text.as_bytes());
+        let config = self.core.config.clone();
+        self.core
+            .logger
+            .send_line(&config, Some(proxy.id), level, wall_us);
+    }
+
+    fn pause(&mut self) {
+        let config = self.core.config.clone();
+        for listening in &mut self.listeners {
+            let ListenerOwner::Proxy(id) = config.listener(listening.id).owner else {
+                continue;
+            };
+            if listening.pause() {
+                self.core.state.listener_mut(listening.id).status = ListenerStatus::Paused;
+                self.core.state.proxy_mut(id).paused = true;
+            }
+        }
+        for proxy in config
+            .proxies
+            .iter()
+            .filter(|proxy| self.core.state.proxy(proxy.id).paused)
+        {
+            log::warn!("Paused {} {}.", kind_name(proxy), proxy.name);
+        }
+    }
+
+    fn resume(&mut self) {
+        let config = self.core.config.clone();
+        for listening in self.listeners.iter_mut().filter(|listening| listening.paused) {
+            let listener = config.listener(listening.id);
+            let backlog = i32::try_from(super::bind::backlog(&config, listener)).unwrap_or(i32::MAX);
+            if listening.resume(backlog) {
+                self.core.state.listener_mut(listening.id).status = ListenerStatus::Open;
+            }
+        }
+        for proxy in &config.proxies {
+            if std::mem::take(&mut self.core.state.proxy_mut(proxy.id).paused) {
+                log::warn!("Resumed {} {}.", kind_name(proxy), proxy.name);
+            }
+        }
+        self.core.listeners_may_go = true;
+    }
+
+    /// Logs each server's and proxy's state, as SIGHUP asks for.
+    fn dump_state(&mut self) {
+        log::warn!("SIGHUP received, dumping servers states.");
+        let config = self.core.config.clone();
+        for proxy in &config.proxies {
+            for id in &proxy.servers {
+                let server = config.server(*id);
+                let numbers = self.core.state.server(*id);
+                let up = if numbers.health == crate::model::state::Health::Up {
+                    "UP"
+                } else {
+                    "DOWN"
+                };
+                let text = format!(
+                    "SIGHUP: Server {}/{} is {up}. Conn: {} act, {} pend, {} tot.",
+                    proxy.name, server.name, numbers.sessions, numbers.queued, numbers.counters.sessions
+                );
+                log::warn!("{text}");
+                self.log_for(proxy, Level::Notice, &text);
+            }
+            let text = self.proxy_state(proxy);
+            log::warn!("{text}");
+            self.log_for(proxy, Level::Notice, &text);
+        }
+    }
+
+    fn proxy_state(&self, proxy: &Proxy) -> String {
+        let numbers = self.core.state.proxy(proxy.id);
+        let (fe, be) = (&numbers.counters.fe, &numbers.counters.be);
+        let conns = format!(
+            "act(FE+BE): {}+{}, {} pend ({} unass), tot(FE+BE): {}+{}.",
+            numbers.fe_conns, numbers.be_conns, numbers.queued, numbers.queued, fe.conns, be.sessions
+        );
+        let usable = numbers.servers_active + numbers.servers_backup;
+        match (proxy.servers.is_empty(), usable) {
+            (true, _) => format!("SIGHUP: Proxy {} has no servers. Conn: {conns}", proxy.name),
+            (false, 0) => format!(
+                "SIGHUP: {} {} has no server available! Conn: {conns}",
+                kind_title(proxy),
+                proxy.name
+            ),
+            (false, _) => format!(
+                "SIGHUP: Proxy {} has {} active servers and {} backup servers available. Conn: {conns}",
+                proxy.name, numbers.servers_active, numbers.servers_backup
+            ),
+        }
+    }
+
+    fn dump_pools(&self) {
+        let mut number = 0;
+        while let Some(pool) = self.pool(number) {
+            log::warn!(
+                "  - Pool {} ({} bytes) : {} allocated, {} used, {} peak, {} failures",
+                pool.name,
+                pool.object_bytes,
+                pool.allocated,
+                pool.in_use,
+                pool.peak,
+                pool.refused
+            );
+            number += 1;
+        }
+    }
+
+    /// Whether the loop is to be left.
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Over => true,
+            Phase::Stopping => {
+                self.core.state.process.conns == 0 && self.streams.is_empty() && self.runtime.is_empty()
+            }
+            Phase::Serving | Phase::Grace => false,
+        }
+    }
+
+    /// The last words of every stream that is cut off.
+    pub(super) fn farewell(&mut self) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let keys: Vec<Key> = self.streams.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.run_stream(key, Wake::Kill);
+        }
+    }
+}
+
+/// HAProxy's word for a proxy in messages.
+pub(super) fn kind_name(proxy: &Proxy) -> &'static str {
+    match (proxy.caps.frontend, proxy.caps.backend) {
+        (true, true) => "proxy",
+        (true, false) => "frontend",
+        _ => "backend",
+    }
+}
+
+fn kind_title(proxy: &Proxy) -> &'static str {
+    if proxy.caps.frontend { "Proxy" } else { "Backend" }
+}

@@ -1,0 +1,377 @@
+//! What every stream of one loop works with: configuration, numbers, clock, sockets, timers, pools.
+//!
+//! A stream is taken out of its slot while it runs and gets `&mut Core`; it therefore reaches connections and
+//! pools, but never another stream: what concerns one is left in `wakes` and done by the worker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::conn::{BackSide, Conn, Owner, Shelf, Side};
+use super::idle::{FdLimits, IdleConns};
+use super::logger::Logger;
+use super::poll::{Kind, Poller, token};
+use crate::base::pool::{BufPool, Pool};
+use crate::base::rng::Rng;
+use crate::base::slab::{Key, Slots};
+use crate::base::ticks::Ticks;
+use crate::base::wheel::Wheel;
+use crate::model::config::Config;
+use crate::model::ids::{ProxyId, ServerId};
+use crate::model::state::State;
+use crate::model::txn::{Endpoint, SessionFacts, StreamFacts};
+use crate::policy::lb::Balancer;
+use crate::policy::log::syslog::Level;
+use crate::policy::queue::{Departure, Place, Queues};
+use crate::proto::h1::parse::{Rules, input_limit, max_weight};
+use crate::proto::h1::write::CaseMap;
+use crate::proto::head::Head;
+
+/// Why a stream is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Something may be read or written, or its turn was over before its work.
+    Io,
+    /// Its deadline is reached.
+    Timer,
+    /// It waited in a queue, and a slot is now its own.
+    Granted(Granted),
+    /// An operator or the end of the process asks it to stop.
+    Kill,
+}
+
+/// A slot for a stream that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// Whose slot.
+    pub(crate) server: ServerId,
+    /// Where the stream waited.
+    pub(crate) departure: Departure,
+}
+
+/// What was wrong with the last refused message of a proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct CapturedError {
+    /// Number of the event in this process, from 0.
+    pub(crate) number: u32,
+    /// When, microseconds since the epoch.
+    pub(crate) wall_us: u64,
+    /// The frontend of a request, the backend of a response.
+    pub(crate) proxy: ProxyId,
+    /// The other proxy, if there was one.
+    pub(crate) other: Option<ProxyId>,
+    /// The server, if there was one.
+    pub(crate) server: Option<ServerId>,
+    /// A response, not a request.
+    pub(crate) is_response: bool,
+    /// Where the client was.
+    pub(crate) src: Endpoint,
+    /// The bytes kept.
+    pub(crate) bytes: Box<[u8]>,
+    /// Where in `bytes` reading stopped.
+    pub(crate) position: usize,
+}
+
+/// What every stream of one loop works with.
+pub(crate) struct Core {
+    /// What was written.
+    pub(crate) config: Arc<Config>,
+    /// What lives.
+    pub(crate) state: State,
+    /// The time of this turn.
+    pub(crate) clock: Clock,
+    /// Readiness.
+    pub(crate) poller: Poller,
+    /// Timers of streams, connections and duties.
+    pub(crate) wheel: Wheel,
+    /// Sockets of both sides.
+    pub(crate) conns: Slots<Conn>,
+    /// Connections to servers that wait for a next request.
+    pub(crate) idle: IdleConns,
+    /// Balancing state of each backend, by `ProxyId`.
+    pub(crate) balancers: Vec<Option<Balancer>>,
+    /// Streams that wait for a slot.
+    pub(crate) queues: Queues,
+    /// Buffers.
+    pub(crate) bufs: BufPool,
+    /// Message heads.
+    pub(crate) heads: Pool<Head>,
+    /// Pipes for splicing.
+    pub(crate) pipes: super::tunnel::Pipes,
+    /// Log lines.
+    pub(crate) logger: Logger,
+    /// Random choices.
+    pub(crate) rng: Rng,
+    /// Streams to run, with the reason.
+    pub(crate) wakes: Vec<(Key, Wake)>,
+    /// Client connections whose pipelined bytes or slots may let listeners go on.
+    pub(crate) listeners_may_go: bool,
+    /// Where bytes nobody wants are read into.
+    pub(crate) scratch: Box<[u8]>,
+    /// Streams so far.
+    pub(crate) streams_counter: u64,
+    /// `h1-case-adjust`.
+    pub(crate) case_map: CaseMap,
+    /// Streams that found no free buffer.
+    pub(crate) buffer_waiters: Vec<Key>,
+    /// The last refused request and response of each proxy.
+    pub(crate) errors: HashMap<(ProxyId, bool), CapturedError>,
+    /// How many messages were refused.
+    pub(crate) errors_total: u32,
+}
+
+/// Descriptors of the loop itself: poller, signals, logs.
+const OWN_DESCRIPTORS: u32 = 4;
+
+/// Bytes of a refused message that are kept for `show errors`.
+const ERROR_BYTES_MAX: usize = 16_384;
+
+/// The spellings of `h1-case-adjust`; pairs that the load floor let through are valid.
+pub(super) fn case_map(config: &Config) -> CaseMap {
+    let mut map = CaseMap::default();
+    for (name, spelling) in &config.global.h1_case_adjust {
+        let _ = map.insert(name.as_bytes(), spelling.as_bytes());
+    }
+    map
+}
+
+impl Core {
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> Ticks {
+        self.clock.now()
+    }
+
+    /// Asks for a stream to be run.
+    pub(crate) fn wake(&mut self, stream: Key, why: Wake) {
+        self.wakes.push((stream, why));
+    }
+
+    /// Puts a connection in its slot and registers it for events. `None`, and the socket closed, when the
+    /// poller cannot take it.
+    pub(crate) fn add_conn(&mut self, conn: Conn) -> Option<Key> {
+        let fd = conn.fd();
+        let key = self.conns.insert(conn);
+        if self.poller.register(fd, token(Kind::Conn, key.to_u64())).is_ok() {
+            return Some(key);
+        }
+        self.conns.remove(key);
+        None
+    }
+
+    /// Closes a connection: its socket, its timer, its numbers, its place among idle ones.
+    pub(crate) fn close_conn(&mut self, key: Key) {
+        self.idle.unlink(key, &mut self.conns, &mut self.state);
+        let is_private = |back: &BackSide| back.shelf == Shelf::Session;
+        if self.conns.get(key).and_then(Conn::back).is_some_and(is_private) {
+            self.count_private(key, -1);
+        }
+        let Some(mut conn) = self.conns.remove(key) else {
+            return;
+        };
+        self.wheel.cancel(&mut conn.timer);
+        if !conn.ended && conn.back().is_some() {
+            // Nobody waits for our FIN, and our port is not to stay in TIME_WAIT.
+            conn.reset_on_close();
+        }
+        match &conn.side {
+            Side::Front(front) => {
+                let facts = front.facts;
+                let private = front.private_back;
+                self.count_front_closed(facts.frontend, facts.listener);
+                drop(conn);
+                if let Some(back) = private {
+                    self.close_conn(back);
+                }
+            }
+            Side::Back(back) => {
+                if let (Some(server), Some(port)) = (back.server, back.source_port) {
+                    self.idle.give_source_port_back(server, port);
+                }
+                if let Some(front) = back.private_to
+                    && let Some(front) = self.conns.get_mut(front).and_then(Conn::front_mut)
+                    && front.private_back == Some(key)
+                {
+                    front.private_back = None;
+                }
+            }
+        }
+    }
+
+    /// Bytes at the end of each buffer that only edits of heads may use: buffers have `tune.maxrewrite` bytes
+    /// beyond `tune.bufsize` for them.
+    pub(crate) fn reserve(&self) -> usize {
+        let tune = &self.config.global.tune;
+        self.bufs
+            .capacity()
+            .saturating_sub(input_limit(tune.bufsize) as usize)
+    }
+
+    /// Settings of message parsers.
+    pub(crate) fn parser_rules(&self, lenient: bool) -> Rules {
+        let global = &self.config.global;
+        Rules {
+            lenient,
+            payload_with_any_method: global.h1_accept_payload_with_any_method,
+            keep_on_insecure_te: global.h1_keep_on_insecure_te,
+            max_weight: max_weight(global.tune.bufsize, global.tune.maxrewrite),
+        }
+    }
+
+    /// An empty head from the pool.
+    pub(crate) fn take_head(&mut self) -> Option<Head> {
+        let maxhdr = self.config.global.tune.http_maxhdr as usize;
+        self.heads.take(|| Head::with_capacity(maxhdr))
+    }
+
+    /// Has a stream run again when a buffer may be free.
+    pub(crate) fn wait_for_buffer(&mut self, stream: Key) {
+        if !self.buffer_waiters.contains(&stream) {
+            self.buffer_waiters.push(stream);
+        }
+    }
+
+    /// Takes a stream out of the queue it waits in, and notes for its log line where it stood.
+    pub(crate) fn queues_cancel(&mut self, stream: Key, facts: &mut StreamFacts) {
+        let Some(departure) = self.queues.cancel(stream) else {
+            return;
+        };
+        match departure.place {
+            Place::Server(_) => facts.server_queue = departure.position,
+            Place::Backend(_) => facts.backend_queue = departure.position,
+        }
+        self.note_queue(departure.place);
+    }
+
+    /// A connection to a server is no longer in use.
+    pub(crate) fn release_back(&mut self, key: Key) {
+        if let Some(server) = self
+            .conns
+            .get(key)
+            .and_then(Conn::back)
+            .and_then(|back| back.server)
+        {
+            let numbers = self.state.server_mut(server);
+            numbers.used_conns = numbers.used_conns.saturating_sub(1);
+        }
+    }
+
+    /// Keeps a connection to a server for one client connection alone.
+    pub(crate) fn make_private(&mut self, back: Key, front: Key) -> bool {
+        let Some(side) = self.conns.get_mut(front).and_then(Conn::front_mut) else {
+            return false;
+        };
+        let former = side.private_back.replace(back);
+        if let Some(former) = former.filter(|former| *former != back) {
+            self.close_conn(former);
+        }
+        self.release_back(back);
+        self.count_private(back, 1);
+        true
+    }
+
+    /// Takes a connection that was kept for one client into use.
+    pub(crate) fn unprivate(&mut self, back: Key) {
+        self.count_private(back, -1);
+        let Some(side) = self.conns.get_mut(back).and_then(Conn::back_mut) else {
+            return;
+        };
+        side.shelf = Shelf::None;
+        let front = side.private_to.take();
+        let server = side.server;
+        if let Some(front) = front
+            .and_then(|front| self.conns.get_mut(front))
+            .and_then(Conn::front_mut)
+        {
+            front.private_back = None;
+        }
+        if let Some(server) = server {
+            let numbers = self.state.server_mut(server);
+            numbers.used_conns += 1;
+            numbers.used_conns_max = numbers.used_conns_max.max(numbers.used_conns);
+        }
+    }
+
+    fn count_private(&mut self, back: Key, change: i32) {
+        if let Some(server) = self
+            .conns
+            .get(back)
+            .and_then(Conn::back)
+            .and_then(|back| back.server)
+        {
+            let count = &mut self.state.server_mut(server).private_idle_conns;
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
+    /// How many descriptors are in use, and from where on idle connections are not kept.
+    pub(crate) fn fd_limits(&self) -> FdLimits {
+        let tune = &self.config.global.tune;
+        let all = u64::from(self.state.process.maxsock);
+        let share = |percent: u32| u32::try_from(all * u64::from(percent) / 100).unwrap_or(u32::MAX);
+        FdLimits {
+            used: u32::try_from(self.conns.len() + self.config.listeners.len()).unwrap_or(u32::MAX)
+                + OWN_DESCRIPTORS,
+            high: share(tune.pool_high_fd_ratio),
+            low: share(tune.pool_low_fd_ratio),
+        }
+    }
+
+    /// Has the idle connections of a server looked at after its `pool-purge-delay`.
+    pub(crate) fn schedule_purge(&mut self, server: ServerId) {
+        let delay_ms = self.config.server(server).pool_purge_delay_ms;
+        let now = self.now();
+        let Some(timer) = self.idle.purge_timer(server) else {
+            return;
+        };
+        if timer.deadline().is_never() {
+            let key = token(Kind::Duty, u64::from(server.0));
+            self.wheel.schedule(key, timer, now.plus_ms(u64::from(delay_ms)));
+        }
+    }
+
+    /// Tells the operator about a backend: on the terminal and in its logs.
+    pub(crate) fn tell(&mut self, proxy: ProxyId, level: Level, what: &str) {
+        let config = self.config.clone();
+        let text = format!("{what} for backend {}.", config.proxy(proxy).name);
+        log::error!("{text}");
+        let wall_us = self.clock.stamp().wall_us;
+        self.logger.line.clear();
+        self.logger.line.extend_from_slice(text.as_bytes());
+        self.logger.send_line(&config, Some(proxy), level, wall_us);
+    }
+
+    /// Keeps a refused message for `show errors`: of a request, or of a response of that backend and server.
+    pub(crate) fn capture_error(
+        &mut self,
+        session: &SessionFacts,
+        answered_by: Option<(ProxyId, Option<ServerId>)>,
+        bytes: &[u8],
+        position: u32,
+    ) {
+        let is_response = answered_by.is_some();
+        let proxy = answered_by.map_or(session.frontend, |(backend, _)| backend);
+        let kept = bytes.get(..bytes.len().min(ERROR_BYTES_MAX)).unwrap_or_default();
+        let error = CapturedError {
+            number: self.errors_total,
+            wall_us: self.clock.stamp().wall_us,
+            proxy,
+            other: answered_by.map(|_| session.frontend),
+            server: answered_by.and_then(|(_, server)| server),
+            is_response,
+            src: session.src,
+            bytes: kept.into(),
+            position: (position as usize).min(kept.len()),
+        };
+        self.errors_total = self.errors_total.wrapping_add(1);
+        self.errors.insert((proxy, is_response), error);
+    }
+
+    /// Makes a client connection wait for its next request, or a server's for its next stream, until `deadline`.
+    pub(crate) fn park(&mut self, key: Key, deadline: Ticks) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.owner = Owner::Idle;
+            self.wheel
+                .schedule(token(Kind::Conn, key.to_u64()), &mut conn.timer, deadline);
+        }
+    }
+}

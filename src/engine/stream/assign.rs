@@ -1,0 +1,596 @@
+//! A server, a slot on it, a connection to it; and what follows when one of the three is not to be had.
+//!
+//! Source: configuration manual, `balance`, `maxconn`, `timeout queue`, `retries`, `option redispatch`,
+//! `http-reuse`, `dispatch`, `option transparent`.
+
+use super::super::conn::Conn;
+use super::super::connect::{ClientSight, DialError, Route, dial};
+use super::super::core::{Core, Granted};
+use super::super::poll::Ready;
+use super::{Flow, Next, Step, Stream, own};
+use crate::base::freq::SECOND_MS;
+use crate::base::ticks::Ticks;
+use crate::model::cause::{When, Who};
+use crate::model::ids::{ProxyId, ServerId};
+use crate::model::proxy::{Balance, HttpReuse, Mode};
+use crate::model::server::{Source, Target};
+use crate::model::state::Health;
+use crate::model::txn::{Endpoint, StreamFacts};
+use crate::policy::lb::{BackendLoad, Load, Pick};
+use crate::policy::log::syslog::Level;
+use crate::policy::queue::{Admission, Place, admit};
+use crate::proto::h1::conn::ServerSide;
+
+/// Milliseconds of rest before the same server is tried again, at most.
+const TURN_AROUND_MS: u32 = 1_000;
+
+impl Stream {
+    /// Enters a backend: from here on it counts the stream.
+    pub(super) fn enter_backend(&mut self, core: &mut Core, chosen: Option<ProxyId>) {
+        let Some(backend) = chosen.filter(|_| self.counted_in.is_none()) else {
+            return;
+        };
+        self.facts.backend = backend;
+        self.facts.backend_chosen = true;
+        self.counted_in = Some(backend);
+        let now = core.now();
+        let http = self.http;
+        let numbers = core.state.proxy_mut(backend);
+        numbers.be_conns += 1;
+        numbers.be_sess_rate.add(now, SECOND_MS, 1);
+        let rate = numbers.be_sess_rate.rate(now, SECOND_MS);
+        let counters = &mut numbers.counters.be;
+        counters.sessions += 1;
+        counters.conns_max = counters.conns_max.max(numbers.be_conns);
+        counters.session_rate_max = counters.session_rate_max.max(rate);
+        counters.requests += u64::from(http);
+    }
+
+    /// Finds a server and a slot on it, or a queue to wait in.
+    pub(super) fn assign(&mut self, core: &mut Core) -> Next {
+        if !self.counted {
+            self.count_stream(core);
+        }
+        if self.counted_in.is_none() {
+            self.choose_backend(core);
+        }
+        if !self.facts.backend_chosen {
+            // As HAProxy, whose request date is set when the backend is.
+            self.facts.request = None;
+            return self.no_server(core);
+        }
+        if !self.http && core.config.proxy(self.backend()).mode == Mode::Http {
+            // A TCP frontend leads to an HTTP backend: the same stream speaks HTTP from here on.
+            self.http = true;
+            self.facts.is_http = true;
+            self.step = Step::Request;
+            return Next::Go;
+        }
+        if let (true, Some(server)) = (self.assigned, self.facts.server) {
+            return self.ask_slot(core, server);
+        }
+        let proxy = core.config.proxy(self.backend());
+        if proxy.servers.is_empty() && (proxy.dispatch.is_some() || proxy.transparent) {
+            return self.connect(core);
+        }
+        let picked = self
+            .preferred(core)
+            .map_or_else(|| self.balance(core), Pick::Server);
+        match picked {
+            Pick::Server(server) => {
+                self.note_change_of_server(core, server);
+                self.facts.server = Some(server);
+                self.assigned = true;
+                core.state.server_mut(server).counters.balanced += 1;
+                core.state.proxy_mut(self.facts.backend).counters.be.balanced += 1;
+                self.ask_slot(core, server)
+            }
+            Pick::Full => self.enqueue(core, Place::Backend(self.backend())),
+            Pick::NoServer => self.no_server(core),
+        }
+    }
+
+    /// The server whose connection this session keeps, with `option prefer-last-server`.
+    fn preferred(&self, core: &Core) -> Option<ServerId> {
+        let proxy = core.config.proxy(self.backend());
+        let front = core.conns.get(self.front)?.front()?;
+        let kept = core.conns.get(front.private_back?)?.back()?;
+        let server = kept.server.filter(|_| kept.backend == self.backend())?;
+        if !(proxy.options.prefer_last_server || kept.login) || self.failed_at == Some(server) {
+            return None;
+        }
+        let load = Load::of(&core.config, &core.state, server, core.now());
+        let is_up = core.state.server(server).health == Health::Up;
+        let has_room = load.has_free_slot() || proxy.max_keep_alive_queue.is_none_or(|max| load.queued < max);
+        (is_up && (kept.login || has_room)).then_some(server)
+    }
+
+    fn balance(&self, core: &mut Core) -> Pick {
+        let id = self.backend();
+        let now = core.now();
+        let numbers = core.state.proxy(id);
+        let load = BackendLoad {
+            served: numbers.served,
+            queued: numbers.queued,
+            conns: numbers.be_conns,
+        };
+        let (config, state) = (&core.config, &core.state);
+        let Some(Some(balancer)) = core.balancers.get_mut(id.index()) else {
+            return Pick::NoServer;
+        };
+        balancer.pick(load, self.failed_at, |server| {
+            Load::of(config, state, server, now)
+        })
+    }
+
+    /// Another server than the one that failed is a redispatch, the same one a retry.
+    fn note_change_of_server(&mut self, core: &mut Core, server: ServerId) {
+        let Some(former) = self.failed_at else { return };
+        let counters = &mut core.state.proxy_mut(self.facts.backend).counters.be;
+        if former == server {
+            counters.retries += 1;
+            core.state.server_mut(former).counters.retries += 1;
+        } else {
+            counters.redispatches += 1;
+            core.state.server_mut(former).counters.redispatches += 1;
+            self.facts.redispatched = true;
+        }
+    }
+
+    fn ask_slot(&mut self, core: &mut Core, server: ServerId) -> Next {
+        let load = Load::of(&core.config, &core.state, server, core.now());
+        match admit(load) {
+            Admission::Serve => {
+                core.take_slot(server);
+                self.slot = Some(server);
+                self.connect(core)
+            }
+            Admission::Wait => self.enqueue(core, Place::Server(server)),
+            Admission::QueueFull => {
+                self.assigned = false;
+                self.enqueue(core, Place::Backend(self.backend()))
+            }
+        }
+    }
+
+    fn enqueue(&mut self, core: &mut Core, place: Place) -> Next {
+        let now = core.now();
+        core.queues.enqueue(self.key, place, now);
+        core.note_queue(place);
+        let timeouts = &core.config.proxy(self.backend()).timeouts;
+        self.phase_deadline = Ticks::after(now, timeouts.queue_ms.or(timeouts.connect_ms));
+        self.step = Step::Queued;
+        Next::Wait
+    }
+
+    /// Waits for a slot; a client that gives up is let go.
+    pub(super) fn wait_queued(&mut self, core: &mut Core) -> Next {
+        if self.client_gave_up(core) {
+            core.queues_cancel(self.key, &mut self.facts);
+            return self.give_up(core, When::Queue);
+        }
+        Next::Wait
+    }
+
+    pub(super) fn wait_turn_around(&mut self, core: &mut Core) -> Next {
+        if self.client_gave_up(core) {
+            return self.give_up(core, When::Connect);
+        }
+        Next::Wait
+    }
+
+    /// The client closed while nothing was sent to a server.
+    fn give_up(&mut self, core: &mut Core, when: When) -> Next {
+        self.facts.cause.set(Who::Client, when);
+        self.facts.status = StreamFacts::ABORTED;
+        if self.facts.queued_at.is_none() {
+            self.facts.queued_at = Some(core.now());
+        }
+        self.count_client_abort(core);
+        self.drop_back(core, true);
+        self.front_dead = true;
+        self.step = Step::Finish;
+        Next::Go
+    }
+
+    /// A slot was granted: it is held already.
+    pub(super) fn on_granted(&mut self, core: &mut Core, granted: Granted) {
+        if self.step != Step::Queued || core.queues.place_of(self.key).is_some() {
+            // It gave up waiting, and may wait for another request already.
+            core.free_slot(granted.server);
+            return;
+        }
+        match granted.departure.place {
+            Place::Server(_) => self.facts.server_queue = granted.departure.position,
+            Place::Backend(_) => self.facts.backend_queue = granted.departure.position,
+        }
+        if self.facts.server != Some(granted.server) {
+            self.note_change_of_server(core, granted.server);
+        }
+        self.facts.server = Some(granted.server);
+        self.assigned = true;
+        self.slot = Some(granted.server);
+        self.step = Step::Assign;
+        // Whatever comes of it is the step that runs next.
+        self.connect(core);
+    }
+
+    pub(super) fn queue_too_late(&mut self, core: &mut Core) {
+        core.queues_cancel(self.key, &mut self.facts);
+        self.facts.queued_at = Some(core.now());
+        self.count_failed_conn(core);
+        self.fail_connection(core, 503, Who::ServerTimeout, When::Queue);
+    }
+
+    fn no_server(&mut self, core: &mut Core) -> Next {
+        self.count_failed_conn(core);
+        self.fail_connection(core, 503, Who::Server, When::Connect);
+        Next::Go
+    }
+
+    /// What a client gets when no server can be had: a page in HTTP, the end of its connection in TCP.
+    fn fail_connection(&mut self, core: &mut Core, status: u16, who: Who, when: When) {
+        self.release_slot(core);
+        if self.http {
+            self.reply_page(core, status, who, when);
+        } else {
+            self.facts.cause.set(who, when);
+            self.front_dead = true;
+            self.step = Step::Finish;
+        }
+    }
+
+    /// Takes an idle connection or opens one.
+    fn connect(&mut self, core: &mut Core) -> Next {
+        let now = core.now();
+        if self.facts.queued_at.is_none() {
+            self.facts.queued_at = Some(now);
+        }
+        core.state.proxy_mut(self.facts.backend).last_session_at = Some(now);
+        let config = core.config.clone();
+        let proxy = config.proxy(self.backend());
+        let server = self.slot.map(|id| config.server(id));
+        if self.needs_dst(core) {
+            self.learn_dst(core);
+        }
+        let sight = ClientSight {
+            src: self.session.src,
+            dst: self.session.dst,
+        };
+        let source = server
+            .and_then(|server| server.source.as_ref())
+            .or(proxy.source.as_ref());
+        let Some(route) = self.route(core, source, sight) else {
+            return self.no_server(core);
+        };
+        let sends_header = server.is_some_and(|server| server.send_proxy.is_some());
+        let follows = sends_header || self.target_follows_client(core);
+        let mut hash = route.hash(follows);
+        if sends_header {
+            hash ^= client_hash(sight);
+        }
+        self.facts.server_addr = route.endpoint();
+        if let Some(id) = self.slot {
+            self.in_session = true;
+            let numbers = core.state.server_mut(id);
+            numbers.sessions += 1;
+            numbers.counters.sessions_max = numbers.counters.sessions_max.max(numbers.sessions);
+            numbers.sess_rate.add(now, SECOND_MS, 1);
+            let rate = numbers.sess_rate.rate(now, SECOND_MS);
+            numbers.last_session_at = Some(now);
+            numbers.counters.sessions += 1;
+            numbers.counters.session_rate_max = numbers.counters.session_rate_max.max(rate);
+        }
+        self.reused = false;
+        if self.http && self.take_idle(core, proxy.http_reuse, hash) {
+            return self.established(core);
+        }
+        match dial(core, &route, self.backend(), self.slot, self.key, hash) {
+            Ok(back) => {
+                self.count_connect(core);
+                self.back = Some(back);
+                self.server = ServerSide::new();
+                self.phase_deadline = Ticks::after(now, proxy.timeouts.connect_ms);
+                self.step = Step::Connect;
+                self.wait_connect(core)
+            }
+            Err(error @ (DialError::Retryable | DialError::Source)) => {
+                if error == DialError::Source {
+                    core.tell(
+                        self.backend(),
+                        Level::Emerg,
+                        "Cannot bind to source address before connect()",
+                    );
+                }
+                self.retry_connection(core, false, false);
+                Next::Go
+            }
+            Err(error) => {
+                self.count_failed_conn(core);
+                match error {
+                    DialError::Resource => self.fail_connection(core, 503, Who::Resource, When::Connect),
+                    _ => self.fail_connection(core, 500, Who::Internal, When::Connect),
+                }
+                Next::Go
+            }
+        }
+    }
+
+    fn route(&self, core: &Core, source: Option<&Source>, sight: ClientSight) -> Option<Route> {
+        match self.target(core) {
+            Some(target) => Route::new(target, source, sight),
+            // `option transparent`: where the client wanted to go.
+            None => Route::to_client_destination(source, sight),
+        }
+    }
+
+    fn target<'c>(&self, core: &'c Core) -> Option<&'c Target> {
+        match self.slot {
+            Some(id) => Some(&core.config.server(id).target),
+            None => core.config.proxy(self.backend()).dispatch.as_ref(),
+        }
+    }
+
+    fn target_follows_client(&self, core: &Core) -> bool {
+        self.target(core).is_none_or(Target::follows_client)
+    }
+
+    /// Whether anything on the way to this server depends on the address that the client connected to.
+    fn needs_dst(&self, core: &Core) -> bool {
+        let sends_header = self
+            .slot
+            .is_some_and(|id| core.config.server(id).send_proxy.is_some());
+        sends_header || self.target_follows_client(core)
+    }
+
+    /// Asks the system for the address that the client connected to, once.
+    pub(super) fn learn_dst(&mut self, core: &mut Core) {
+        if self.session.dst != Endpoint::Unknown {
+            return;
+        }
+        let Some(conn) = core.conns.get_mut(self.front) else {
+            return;
+        };
+        let dst = match conn.socket().local_addr() {
+            Ok(addr) => addr.as_socket().map_or(Endpoint::Unix, Endpoint::Inet),
+            Err(_) => return,
+        };
+        self.session.dst = dst;
+        if let Some(front) = conn.front_mut() {
+            front.facts.dst = dst;
+        }
+    }
+
+    /// Takes a connection that waits, if the rules of `http-reuse` allow it for this request.
+    fn take_idle(&mut self, core: &mut Core, reuse: HttpReuse, hash: u64) -> bool {
+        let Some(server) = self.slot else { return false };
+        let own_conn = core
+            .conns
+            .get(self.front)
+            .and_then(Conn::front)
+            .and_then(|front| front.private_back);
+        let mut found = None;
+        if let Some(key) = own_conn
+            && core
+                .conns
+                .get(key)
+                .and_then(Conn::back)
+                .is_some_and(|b| b.server == Some(server) && b.hash == hash)
+        {
+            core.unprivate(key);
+            found = Some(key);
+        }
+        let not_first = self.client.served() > 0;
+        let retry = core.config.proxy(self.backend()).retry_on;
+        let retryable = not_first || (retry.conn_failure && retry.empty_response && retry.response_timeout);
+        let Some(key) = found.or_else(|| {
+            core.idle
+                .take(server, reuse, retryable, hash, &mut core.conns, &mut core.state)
+        }) else {
+            return false;
+        };
+        own(core, key, self.key);
+        self.server = core
+            .conns
+            .get(key)
+            .and_then(Conn::back)
+            .map_or_else(ServerSide::new, |back| back.h1);
+        self.back = Some(key);
+        self.reused = true;
+        core.state.server_mut(server).counters.reuses += 1;
+        core.state.proxy_mut(self.facts.backend).counters.be.reuses += 1;
+        true
+    }
+
+    /// Waits for the outcome of an attempt.
+    pub(super) fn wait_connect(&mut self, core: &mut Core) -> Next {
+        let Some(conn) = self.back.and_then(|back| core.conns.get_mut(back)) else {
+            self.step = Step::Assign;
+            return Next::Go;
+        };
+        if conn.ready.any(Ready::ERROR | Ready::WRITE_CLOSED)
+            && conn.socket().take_error().is_ok_and(|e| e.is_some())
+        {
+            self.connect_failed(core, false);
+            return Next::Go;
+        }
+        if conn.ready.any(Ready::WRITE) {
+            return self.established(core);
+        }
+        if self.client_gave_up(core) {
+            return self.give_up(core, When::Connect);
+        }
+        Next::Wait
+    }
+
+    /// The connection to the server is there.
+    fn established(&mut self, core: &mut Core) -> Next {
+        let now = core.now();
+        self.facts.connected_at = Some(now);
+        self.back_active_at = now;
+        self.front_active_at = self.front_active_at.max(now);
+        self.phase_deadline = Ticks::NEVER;
+        self.step = Step::Exchange;
+        if std::mem::take(&mut self.again) {
+            self.server = self.resend_side;
+            self.req.sent = 0;
+            self.proxy_header_len = 0;
+            if !self.reused {
+                self.put_proxy_header(core);
+            }
+            self.count_request_on_back(core);
+        } else if !self.http {
+            self.begin_relay(core);
+            self.log_early(core);
+        }
+        Next::Go
+    }
+
+    /// An attempt failed: by an error, or because its time was over.
+    pub(super) fn connect_failed(&mut self, core: &mut Core, timed_out: bool) {
+        self.retry_connection(core, timed_out, !timed_out);
+    }
+
+    /// Tries again, here or elsewhere, or gives up. `rests`: the same server is not tried again at once.
+    fn retry_connection(&mut self, core: &mut Core, timed_out: bool, rests: bool) {
+        let reused = self.reused;
+        let server = self.slot;
+        self.drop_back(core, false);
+        let config = core.config.clone();
+        let proxy = config.proxy(self.backend());
+        if self.facts.retries >= proxy.retries || !proxy.retry_on.conn_failure {
+            self.count_failed_conn(core);
+            let who = if timed_out {
+                Who::ServerTimeout
+            } else {
+                Who::Server
+            };
+            if reused {
+                // The client is to send it again on another connection: it must not be told anything else.
+                self.facts.status = 503;
+                self.facts.cause.set(who, When::Connect);
+                self.front_dead = true;
+                self.step = Step::Finish;
+            } else {
+                self.fail_connection(core, 503, who, When::Connect);
+            }
+            return;
+        }
+        self.facts.retries += 1;
+        self.failed_at = server;
+        let active = core.state.proxy(self.facts.backend).servers_active;
+        let elsewhere = self.redispatches_now(core, active);
+        if elsewhere {
+            self.assigned = false;
+        } else if let Some(id) = server {
+            core.state.server_mut(id).counters.retries += 1;
+            core.state.proxy_mut(self.facts.backend).counters.be.retries += 1;
+        }
+        self.step = Step::Assign;
+        if rests && !reused && (!elsewhere || active <= 1) {
+            let rest_ms = proxy
+                .timeouts
+                .connect_ms
+                .map_or(TURN_AROUND_MS, |ms| ms.min(TURN_AROUND_MS));
+            self.phase_deadline = core.now().plus_ms(u64::from(rest_ms));
+            self.step = Step::TurnAround;
+        }
+    }
+
+    /// Whether this retry may go to another server.
+    fn redispatches_now(&self, core: &Core, active: u32) -> bool {
+        let proxy = core.config.proxy(self.backend());
+        let Some(interval) = proxy.redispatch_interval else {
+            return false;
+        };
+        let retries = i64::from(self.facts.retries);
+        let due = match interval {
+            0 => false,
+            every if every > 0 => retries % i64::from(every) == 0,
+            from_last => (i64::from(proxy.retries) - retries) % -i64::from(from_last) == 0,
+        };
+        let any_will_do = matches!(
+            proxy.balance,
+            Balance::RoundRobin | Balance::StaticRr | Balance::Random(_)
+        );
+        due || (active > 1 && any_will_do)
+    }
+
+    /// Frees the held slot, for the next in the queues.
+    pub(super) fn release_slot(&mut self, core: &mut Core) {
+        if let Some(server) = self.slot.take() {
+            if std::mem::take(&mut self.in_session) {
+                let sessions = &mut core.state.server_mut(server).sessions;
+                *sessions = sessions.saturating_sub(1);
+            }
+            core.free_slot(server);
+        }
+    }
+
+    /// Whether the client closed while its request waits, and that means it wants no answer any more.
+    pub(super) fn client_gave_up(&mut self, core: &mut Core) -> bool {
+        let Some(conn) = core.conns.get(self.front) else {
+            return true;
+        };
+        if !conn.ready.any(Ready::READ_CLOSED | Ready::ERROR) {
+            return false;
+        }
+        if conn.ready.any(Ready::ERROR) {
+            return true;
+        }
+        self.aborts_on_close(core) && self.request.flow != Flow::Tunnel && self.reads_to_end(core)
+    }
+
+    /// Reads what the client sent until its end, as far as the buffer goes.
+    fn reads_to_end(&mut self, core: &mut Core) -> bool {
+        use super::super::conn::Io;
+        if self.req.read_closed {
+            return true;
+        }
+        if !self.req.lend_input(&mut core.bufs) {
+            return false;
+        }
+        let reserve = core.reserve();
+        loop {
+            let Some(conn) = core.conns.get_mut(self.front) else {
+                return true;
+            };
+            match self.req.receive(conn, reserve) {
+                Some(Io::Done(_)) => {}
+                Some(Io::Closed | Io::Failed(_)) => return true,
+                Some(Io::Blocked) | None => return false,
+            }
+        }
+    }
+
+    fn count_connect(&self, core: &mut Core) {
+        core.state.proxy_mut(self.facts.backend).counters.be.connects += 1;
+        if let Some(server) = self.slot {
+            let numbers = core.state.server_mut(server);
+            numbers.counters.connects += 1;
+            numbers.used_conns += 1;
+            numbers.used_conns_max = numbers.used_conns_max.max(numbers.used_conns);
+        }
+    }
+
+    fn count_failed_conn(&self, core: &mut Core) {
+        core.state.proxy_mut(self.facts.backend).counters.be.failed_conns += 1;
+        if let Some(server) = self.facts.server {
+            core.state.server_mut(server).counters.failed_conns += 1;
+        }
+    }
+}
+
+/// What tells clients apart in a PROXY header.
+fn client_hash(sight: ClientSight) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for end in [sight.src, sight.dst] {
+        match end {
+            Endpoint::Inet(addr) => addr.hash(&mut hasher),
+            Endpoint::Unix => 1_u8.hash(&mut hasher),
+            Endpoint::Unknown => 0_u8.hash(&mut hasher),
+        }
+    }
+    hasher.finish() | 1
+}

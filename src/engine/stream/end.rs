@@ -1,0 +1,394 @@
+//! The end of a stream: both connections settled, numbers counted, the line logged, what comes next.
+//!
+//! Source: configuration manual, `http-reuse`, `max-reuse`, `option dontlognull`, `dontlog-normal`,
+//! `log-separate-errors`, `logasap`, `timeout http-keep-alive`; management manual, "Statistics".
+
+use super::super::conn::{Conn, Owner, Shelf};
+use super::super::core::Core;
+use super::super::poll::{Kind, Ready, token};
+use super::super::traffic_log::tells_destination;
+use super::{Flow, Message, Next, Step, Stream};
+use crate::base::slab::Key;
+use crate::base::ticks::Ticks;
+use crate::model::cause::Who;
+use crate::model::proxy::HttpReuse;
+use crate::model::txn::{Stamp, StreamFacts};
+use crate::proto::h1::conn::After;
+
+/// Bytes of a client's unread input that are read before its connection is closed, so that the close is a FIN
+/// and our last words are read.
+const DRAIN_MAX: usize = 65_536;
+
+impl Stream {
+    /// Settles everything; the client's connection gets its next request, waits for one, or is closed.
+    pub(super) fn finish(&mut self, core: &mut Core) -> Next {
+        self.facts.closed_at = Some(core.now());
+        self.settle_back(core);
+        self.release_slot(core);
+        for pipe in self.pipes.iter_mut().filter_map(Option::take) {
+            core.pipes.put(pipe);
+        }
+        self.facts.sent_bytes = self.request.counted;
+        self.facts.received_bytes = self.response.counted;
+        self.count_end(core);
+        if !self.logged {
+            self.log_now(core);
+        }
+        self.leave_backend(core);
+        self.free_messages(core);
+        let reusable = self.http && !self.front_dead && self.client.after() == After::Reuse;
+        if reusable && self.client.next_request().is_ok() {
+            self.begin_again(core);
+            return Next::Go;
+        }
+        self.close_front(core);
+        self.req.give_back(&mut core.bufs);
+        self.res.give_back(&mut core.bufs);
+        Next::Over
+    }
+
+    /// The server's connection waits for another request, or is closed.
+    pub(super) fn settle_back(&mut self, core: &mut Core) {
+        let Some(key) = self.back.take() else { return };
+        let unread = !self.res.input.is_empty() && self.res.input.len() > self.res.body;
+        let keep = self.http
+            && !self.no_reuse
+            && self.server.after(unread) == After::Reuse
+            && self.server.next_request().is_ok();
+        if keep && self.keep_back(core, key) {
+            self.release_slot(core);
+            return;
+        }
+        let by_client = matches!(self.facts.cause.who, Who::Client | Who::ClientTimeout);
+        let is_tunnel = !self.http || self.response.flow == Flow::Tunnel;
+        if self.response.flow != Flow::Done
+            && (by_client || is_tunnel)
+            && !self.resets_back
+            && let Some(conn) = core.conns.get_mut(key)
+        {
+            conn.shut_write();
+        }
+        core.release_back(key);
+        core.close_conn(key);
+        self.release_slot(core);
+    }
+
+    fn keep_back(&self, core: &mut Core, key: Key) -> bool {
+        let config = core.config.clone();
+        let reuse = config.proxy(self.backend()).http_reuse;
+        let login = core
+            .conns
+            .get(key)
+            .and_then(Conn::back)
+            .is_some_and(|back| back.login);
+        let private = self.private || login || reuse == HttpReuse::Never;
+        let now = core.now();
+        let front_is_there = core.conns.contains(self.front);
+        let Some(conn) = core.conns.get_mut(key) else {
+            return false;
+        };
+        if !conn.is_silent() {
+            return false;
+        }
+        let Some(back) = conn.back_mut() else { return false };
+        back.h1 = self.server;
+        let Some(id) = back.server else { return false };
+        if private {
+            if self.front_dead
+                || !front_is_there
+                || !matches!(self.client.after(), After::Reuse | After::Wait)
+            {
+                return false;
+            }
+            back.login |= self.private;
+            back.private_to = Some(self.front);
+            back.shelf = Shelf::Session;
+            back.idle_since = now;
+            conn.owner = Owner::Idle;
+            return core.make_private(key, self.front);
+        }
+        let limits = core.fd_limits();
+        let kept = core
+            .idle
+            .shelve(key, limits, now, &config, &mut core.conns, &mut core.state);
+        if kept {
+            core.schedule_purge(id);
+        }
+        kept
+    }
+
+    /// A fresh start on the same connection.
+    fn begin_again(&mut self, core: &mut Core) {
+        let begun = core.clock.stamp();
+        let line = std::mem::take(&mut self.facts.request_line);
+        self.facts = StreamFacts::begin(0, begun, self.session.frontend, true, line);
+        if let Some(front) = core.conns.get_mut(self.front).and_then(Conn::front_mut) {
+            front.begun = begun;
+            front.streams = front.streams.saturating_add(1);
+        }
+        self.req.restart();
+        self.res.give_back(&mut core.bufs);
+        self.res.restart();
+        self.res.read_closed = false;
+        self.counted = false;
+        self.assigned = false;
+        self.failed_at = None;
+        self.reused = false;
+        self.again = false;
+        self.private = false;
+        self.no_reuse = false;
+        self.logged = false;
+        self.silent = false;
+        self.counted_bytes = (0, 0);
+        self.phase_deadline = Ticks::NEVER;
+        self.front_active_at = begun.at;
+        self.step = Step::Request;
+    }
+
+    /// The client has nothing to say for now: its connection waits without a stream.
+    pub(super) fn park_front(&mut self, core: &mut Core) -> Next {
+        self.free_messages(core);
+        self.req.give_back(&mut core.bufs);
+        self.res.give_back(&mut core.bufs);
+        let timeouts = core.config.proxy(self.session.frontend).timeouts;
+        let wait_ms = if self.client.served() > 0 {
+            timeouts.http_keep_alive_ms.or(timeouts.http_request_ms)
+        } else {
+            timeouts.http_request_ms
+        };
+        let since = self.facts.begun.at;
+        let deadline = Ticks::after(since, wait_ms).min(Ticks::after(since, timeouts.client_ms));
+        let (client, begun): (_, Stamp) = (self.client, self.facts.begun);
+        if let Some(conn) = core.conns.get_mut(self.front) {
+            conn.owner = Owner::Idle;
+            if let Some(front) = conn.front_mut() {
+                front.h1 = client;
+                front.begun = begun;
+                // The next stream counts itself again.
+                front.streams = front.streams.saturating_sub(1);
+            }
+            let key = token(Kind::Conn, self.front.to_u64());
+            core.wheel.schedule(key, &mut conn.timer, deadline);
+        }
+        Next::Over
+    }
+
+    /// Gives heads and copies back to the pools.
+    fn free_messages(&mut self, core: &mut Core) {
+        for message in [&mut self.request, &mut self.response] {
+            if let Some(head) = message.head.take() {
+                core.heads.put(head);
+            }
+            *message = Message::default();
+        }
+        if let Some(copy) = self.resend.take() {
+            core.bufs.put(copy);
+        }
+        self.resend_broken = false;
+    }
+
+    fn close_front(&self, core: &mut Core) {
+        let Some(conn) = core.conns.get_mut(self.front) else {
+            return;
+        };
+        if !self.front_dead {
+            conn.shut_write();
+        }
+        if conn.ready.any(Ready::READ) {
+            conn.drain(&mut core.scratch, DRAIN_MAX);
+        }
+        core.close_conn(self.front);
+    }
+
+    fn leave_backend(&mut self, core: &mut Core) {
+        if let Some(backend) = self.counted_in.take() {
+            let numbers = core.state.proxy_mut(backend);
+            numbers.be_conns = numbers.be_conns.saturating_sub(1);
+        }
+    }
+
+    /// Counts what is known only at the end.
+    fn count_end(&mut self, core: &mut Core) {
+        if !self.counted {
+            return;
+        }
+        self.settle_bytes(core);
+        let (fe, be) = (self.session.frontend, self.facts.backend);
+        let backend_chosen = self.facts.backend_chosen;
+        if self.http && self.facts.status > 0 {
+            core.state
+                .proxy_mut(fe)
+                .counters
+                .fe
+                .responses
+                .count(self.facts.status);
+            if backend_chosen {
+                core.state
+                    .proxy_mut(be)
+                    .counters
+                    .be
+                    .responses
+                    .count(self.facts.status);
+            }
+        }
+        if self.facts.cause.who == Who::Internal {
+            core.state.proxy_mut(fe).counters.fe.internal_errors += 1;
+        }
+        self.count_times(core);
+    }
+
+    /// Adds the bytes of this stream that statistics do not have yet.
+    pub(super) fn settle_bytes(&mut self, core: &mut Core) {
+        let (fe, be) = (self.session.frontend, self.facts.backend);
+        let now = (self.request.counted, self.response.counted);
+        let up = now.0.saturating_sub(self.counted_bytes.0);
+        let down = now.1.saturating_sub(self.counted_bytes.1);
+        self.counted_bytes = now;
+        let counters = &mut core.state.proxy_mut(fe).counters.fe;
+        counters.in_bytes += up;
+        counters.out_bytes += down;
+        counters.req_in_bytes += up;
+        counters.res_out_bytes += down;
+        counters.h1.in_bytes += up;
+        counters.h1.out_bytes += down;
+        let listener = &mut core.state.listener_mut(self.session.listener).counters;
+        listener.in_bytes += up;
+        listener.out_bytes += down;
+        core.state.process.counters.out_bytes += down;
+        if self.facts.backend_chosen {
+            let counters = &mut core.state.proxy_mut(be).counters.be;
+            counters.in_bytes += up;
+            counters.out_bytes += down;
+            counters.req_out_bytes += up;
+            counters.res_in_bytes += down;
+        }
+        if let Some(server) = self.facts.server {
+            let counters = &mut core.state.server_mut(server).counters;
+            counters.in_bytes += up;
+            counters.out_bytes += down;
+            counters.req_out_bytes += up;
+            counters.res_in_bytes += down;
+        }
+    }
+
+    /// Adds the times of this stream to the averages of its server and backend.
+    fn count_times(&self, core: &mut Core) {
+        if !self.facts.backend_chosen {
+            return;
+        }
+        let begun = self.facts.request.map_or(self.facts.begun.at, |stamp| stamp.at);
+        let facts = &self.facts;
+        let until = |at: Option<Ticks>, from: Option<Ticks>| {
+            let (Some(at), Some(from)) = (at, from) else {
+                return 0;
+            };
+            u32::try_from(at.ms_since(from)).unwrap_or(u32::MAX)
+        };
+        let queue = until(facts.queued_at, Some(begun));
+        let connect = until(facts.connected_at, facts.queued_at);
+        let response = until(facts.response_at, facts.connected_at);
+        let total = until(facts.closed_at, Some(begun));
+        let counters = &mut core.state.proxy_mut(facts.backend).counters.be;
+        counters.queue_time.add(queue);
+        counters.connect_time.add(connect);
+        counters.response_time.add(response);
+        counters.total_time.add(total);
+        if let Some(server) = facts.server {
+            let counters = &mut core.state.server_mut(server).counters;
+            counters.queue_time.add(queue);
+            counters.connect_time.add(connect);
+            counters.response_time.add(response);
+            counters.total_time.add(total);
+        }
+    }
+
+    /// Logs the stream, unless the frontend's options keep it out.
+    pub(super) fn log_now(&mut self, core: &mut Core) {
+        if self.silent || !self.counted || self.logged {
+            return;
+        }
+        let config = core.config.clone();
+        let frontend = config.proxy(self.session.frontend);
+        let Some(format) = &frontend.log_format else {
+            return;
+        };
+        if frontend.logs.is_empty() {
+            return;
+        }
+        let nothing_passed = self.req.received == 0 && self.res.received == 0;
+        if !self.http && frontend.options.dontlognull && nothing_passed {
+            return;
+        }
+        self.logged = true;
+        if tells_destination(format) {
+            self.learn_dst(core);
+        }
+        self.facts.sent_bytes = self.request.counted;
+        self.facts.received_bytes = self.response.counted;
+        core.log_stream(&self.session, &self.facts, self.facts.closed_at.is_some());
+    }
+
+    /// Logs the stream when the server is connected (TCP) or its response head is there, if its line waits for
+    /// nothing later.
+    pub(super) fn log_early(&mut self, core: &mut Core) {
+        let frontend = core.config.proxy(self.session.frontend);
+        let asap = frontend.options.logasap;
+        if frontend
+            .log_format
+            .as_ref()
+            .is_some_and(|format| format.needs.met_by_response(asap))
+        {
+            self.log_now(core);
+        }
+    }
+
+    /// Logs the stream when its request line is there, if its line waits for nothing later.
+    pub(super) fn log_at_request(&mut self, core: &mut Core) {
+        let frontend = core.config.proxy(self.session.frontend);
+        let asap = frontend.options.logasap;
+        if frontend
+            .log_format
+            .as_ref()
+            .is_some_and(|format| format.needs.met_by_request(asap))
+        {
+            self.log_now(core);
+        }
+    }
+
+    /// Logs a connection to a frontend that has no log format, when its stream begins.
+    pub(super) fn log_connect(&mut self, core: &mut Core) {
+        let frontend = core.config.proxy(self.session.frontend);
+        if frontend.logs.is_empty() || frontend.log_format.is_some() {
+            return;
+        }
+        self.learn_dst(core);
+        core.log_connect(&self.session);
+    }
+
+    pub(super) fn count_client_abort(&self, core: &mut Core) {
+        if self.facts.backend_chosen {
+            core.state.proxy_mut(self.facts.backend).counters.be.client_aborts += 1;
+        }
+        if let Some(server) = self.facts.server {
+            core.state.server_mut(server).counters.client_aborts += 1;
+        }
+    }
+
+    pub(super) fn count_server_abort(&self, core: &mut Core) {
+        core.state.proxy_mut(self.facts.backend).counters.be.server_aborts += 1;
+        if let Some(server) = self.facts.server {
+            core.state.server_mut(server).counters.server_aborts += 1;
+        }
+    }
+
+    pub(super) fn count_internal_error(&self, core: &mut Core) {
+        core.state
+            .proxy_mut(self.facts.backend)
+            .counters
+            .be
+            .internal_errors += 1;
+        if let Some(server) = self.facts.server {
+            core.state.server_mut(server).counters.internal_errors += 1;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What tells a server about the client: `X-Forwarded-For`, `X-Original-To`, `Forwarded`, the PROXY header.
+//!
+//! Sources: RFC 7239; configuration manual, `option forwardfor`, `originalto`, `forwarded`, `send-proxy`,
+//! `send-proxy-v2`; the PROXY protocol specification.
+
+use std::net::SocketAddr;
+
+use super::super::core::Core;
+use super::Stream;
+use crate::base::iptext::IpText;
+use crate::model::proxy::ForwardFor;
+use crate::model::server::SendProxy;
+use crate::model::txn::Endpoint;
+use crate::proto::forwarded::{Forwarded, Node, NodeName, NodePort};
+use crate::proto::head::Known;
+use crate::proto::proxyhdr::{self, Tlv};
+
+/// Room for a `Forwarded` value: a host name and two nodes.
+const FORWARDED_MAX: usize = 512;
+
+impl Stream {
+    /// Adds the fields that options ask for. False when the buffer has no room for them.
+    pub(super) fn add_forwarding_fields(&mut self, core: &mut Core) -> bool {
+        let config = core.config.clone();
+        let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
+        let wants_dst = [frontend, backend]
+            .iter()
+            .any(|proxy| proxy.originalto.is_some() || proxy.forwarded.is_some_and(|f| f.by || f.by_port));
+        if wants_dst {
+            self.learn_dst(core);
+        }
+        // The backend's settings win over the frontend's, as each names a header of its own.
+        let forwardfor = backend.forwardfor.as_ref().or(frontend.forwardfor.as_ref());
+        let originalto = backend.originalto.as_ref().or(frontend.originalto.as_ref());
+        let forwarded = backend.forwarded.or(frontend.forwarded);
+        (forwarded.is_none_or(|wanted| self.add_forwarded(wanted)))
+            && forwardfor.is_none_or(|wanted| self.add_address(wanted, self.session.src))
+            && originalto.is_none_or(|wanted| self.add_address(wanted, self.session.dst))
+    }
+
+    /// Adds one address under the name that an option gives.
+    fn add_address(&mut self, wanted: &ForwardFor, end: Endpoint) -> bool {
+        let Some(addr) = end.inet() else { return true };
+        if wanted.except.is_some_and(|net| net.contains(addr.ip())) {
+            return true;
+        }
+        let Some(head) = &mut self.request.head else {
+            return false;
+        };
+        let store = self.req.input.storage_mut();
+        if wanted.if_none && head.find(store, wanted.header.as_bytes(), 0).is_some() {
+            return true;
+        }
+        let text = IpText::new(addr.ip());
+        head.append(store, wanted.header.as_bytes(), text.as_bytes())
+            .is_ok()
+    }
+
+    fn add_forwarded(&mut self, wanted: crate::model::proxy::Forwarded) -> bool {
+        let Some(head) = &mut self.request.head else {
+            return false;
+        };
+        let store = self.req.input.storage_mut();
+        let node = |end: Endpoint, ip: bool, port: bool| {
+            (ip || port).then(|| Node {
+                name: match (end.inet(), ip) {
+                    (Some(addr), true) => NodeName::Ip(addr.ip()),
+                    _ => NodeName::Unknown,
+                },
+                port: port.then(|| {
+                    end.inet()
+                        .map_or(NodePort::Unknown, |addr| NodePort::Number(addr.port()))
+                }),
+            })
+        };
+        let mut value = [0_u8; FORWARDED_MAX];
+        let host = if wanted.host {
+            head.known(store, Known::Host)
+        } else {
+            None
+        };
+        let forwarded = Forwarded {
+            proto_tls: wanted.proto.then_some(false),
+            host,
+            by: node(self.session.dst, wanted.by, wanted.by_port),
+            for_: node(self.session.src, wanted.for_, wanted.for_port),
+        };
+        let Ok(length) = forwarded.write(&mut value) else {
+            return false;
+        };
+        let value = value.get(..length).unwrap_or_default();
+        // One field only: a further element goes behind those of the proxies before.
+        let mut last = None;
+        while let Some(next) = head.find_known(Known::Forwarded, last.map_or(0, |at: usize| at + 1)) {
+            last = Some(next);
+        }
+        match last {
+            None => head.append(store, b"forwarded", value).is_ok(),
+            Some(index) => {
+                let mut joined = [0_u8; 2 * FORWARDED_MAX];
+                let former = head.value(store, index);
+                let length = former.len() + 1 + value.len();
+                let Some(room) = joined.get_mut(..length) else {
+                    return false;
+                };
+                let (before, after) = room.split_at_mut(former.len());
+                before.copy_from_slice(former);
+                after[0] = b',';
+                after[1..].copy_from_slice(value);
+                head.set_value(store, index, room).is_ok()
+            }
+        }
+    }
+
+    /// Puts the PROXY header of the server's line before everything else that goes to it.
+    pub(super) fn put_proxy_header(&mut self, core: &mut Core) {
+        self.proxy_header_len = 0;
+        let Some(server) = self.slot.map(|id| core.config.server(id).clone()) else {
+            return;
+        };
+        let Some(version) = server.send_proxy else { return };
+        self.learn_dst(core);
+        let addresses: Option<(SocketAddr, SocketAddr)> =
+            self.session.src.inet().zip(self.session.dst.inet());
+        let mut header = [0_u8; 256];
+        let length = match version {
+            SendProxy::V1 => proxyhdr::encode_v1(addresses, &mut header),
+            SendProxy::V2 => {
+                let tlvs: &[Tlv<'_>] = if server.proxy_v2_options.crc32c {
+                    &[Tlv::Crc32c]
+                } else {
+                    &[]
+                };
+                proxyhdr::encode_v2(addresses, tlvs, &mut header)
+            }
+        };
+        let header = header.get(..length.unwrap_or(0)).unwrap_or_default();
+        if self.req.lend(&mut core.bufs) && self.req.put_first(header) {
+            self.proxy_header_len = header.len();
+        }
+    }
+}

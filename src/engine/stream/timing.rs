@@ -1,0 +1,200 @@
+//! When a stream must be looked at again, and what it means when nothing happened until then.
+//!
+//! Extending a deadline only stores it (see `base/wheel`): this is computed after each run.
+//! Source: configuration manual, the `timeout` keywords.
+
+use super::super::core::Core;
+use super::{Flow, Step, Stream};
+use crate::base::ticks::Ticks;
+use crate::model::cause::{When, Who};
+use crate::model::proxy::Timeouts;
+
+/// Which side let its time pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    Client,
+    Server,
+}
+
+impl Stream {
+    /// The earliest moment at which waiting is over.
+    pub(super) fn deadline(&self, core: &Core) -> Ticks {
+        match self.step {
+            Step::Request | Step::Gather => self.phase_deadline.min(self.front_deadline(core)),
+            Step::Queued | Step::TurnAround | Step::Connect => self.phase_deadline,
+            Step::Exchange => self.front_deadline(core).min(self.back_deadline(core)),
+            Step::Reply | Step::Drain => self.front_deadline(core),
+            Step::Assign | Step::Finish => Ticks::NEVER,
+        }
+    }
+
+    fn client_timeouts<'c>(&self, core: &'c Core) -> &'c Timeouts {
+        &core.config.proxy(self.session.frontend).timeouts
+    }
+
+    fn server_timeouts<'c>(&self, core: &'c Core) -> &'c Timeouts {
+        &core.config.proxy(self.facts.backend).timeouts
+    }
+
+    /// Whether bytes pass without meaning: TCP mode, upgrades, CONNECT.
+    fn is_tunnel(&self) -> bool {
+        !self.http || (self.request.flow == Flow::Tunnel && self.response.flow == Flow::Tunnel)
+    }
+
+    /// When waiting for the client is over.
+    fn front_deadline(&self, core: &Core) -> Ticks {
+        let timeouts = self.client_timeouts(core);
+        let in_tunnel = self.step == Step::Exchange && self.is_tunnel();
+        let mut timeout_ms = timeouts.client_ms;
+        if in_tunnel {
+            timeout_ms = self.server_timeouts(core).tunnel_ms.or(timeout_ms);
+            if self.res.write_closed || self.req.read_closed {
+                timeout_ms = timeouts.client_fin_ms.or(timeout_ms);
+            }
+        }
+        let awaited = self.owes_client()
+            || match self.step {
+                Step::Request | Step::Gather | Step::Reply | Step::Drain => true,
+                _ if in_tunnel => !self.req.read_closed || !self.res.write_closed,
+                _ => self.request.flow != Flow::Done,
+            };
+        // A side that waits for the other one is not late itself.
+        let held_back = !self.owes_client() && self.owes_server();
+        if awaited && !held_back {
+            Ticks::after(self.front_active_at, timeout_ms)
+        } else {
+            Ticks::NEVER
+        }
+    }
+
+    /// When waiting for the server is over.
+    fn back_deadline(&self, core: &Core) -> Ticks {
+        let timeouts = self.server_timeouts(core);
+        let in_tunnel = self.is_tunnel();
+        let mut timeout_ms = timeouts.server_ms;
+        if in_tunnel {
+            timeout_ms = timeouts.tunnel_ms.or(timeout_ms);
+            if self.req.write_closed || self.res.read_closed {
+                timeout_ms = timeouts.server_fin_ms.or(timeout_ms);
+            }
+        }
+        let awaited = self.owes_server()
+            || if in_tunnel {
+                !self.res.read_closed || !self.req.write_closed
+            } else {
+                match self.response.flow {
+                    Flow::Head => self.request.flow == Flow::Done,
+                    Flow::Body => !self.response.body_complete(),
+                    Flow::Done | Flow::Tunnel => false,
+                }
+            };
+        let held_back = !self.owes_server() && self.owes_client();
+        if awaited && !held_back {
+            Ticks::after(self.back_active_at, timeout_ms)
+        } else {
+            Ticks::NEVER
+        }
+    }
+
+    /// The deadline is reached.
+    pub(super) fn on_timer(&mut self, core: &mut Core) {
+        let now = core.now();
+        if !self.deadline(core).is_past(now) {
+            // An event of the same turn moved the stream on.
+            return;
+        }
+        match self.step {
+            Step::Request => self.request_too_late(core),
+            Step::Gather => self.body_too_late(core),
+            Step::Queued => self.queue_too_late(core),
+            Step::TurnAround => self.step = Step::Assign,
+            Step::Connect => self.connect_failed(core, true),
+            Step::Exchange => {
+                let front = self.front_deadline(core);
+                let back = self.back_deadline(core);
+                let late = match (front.is_past(now), back.is_past(now)) {
+                    (true, true) if back < front => Late::Server,
+                    (true, _) => Late::Client,
+                    (false, true) => Late::Server,
+                    (false, false) => return,
+                };
+                match late {
+                    Late::Client => self.client_too_late(core),
+                    Late::Server => self.server_too_late(core),
+                }
+            }
+            Step::Reply | Step::Drain => {
+                self.facts.cause.set_who(Who::ClientTimeout);
+                self.front_dead = true;
+                self.step = Step::Finish;
+            }
+            Step::Assign | Step::Finish => {}
+        }
+    }
+
+    fn client_too_late(&mut self, core: &mut Core) {
+        if !self.http || self.is_tunnel() {
+            self.facts.cause.set(Who::ClientTimeout, When::Data);
+            self.front_dead = true;
+            self.step = Step::Finish;
+            return;
+        }
+        let request_open = matches!(self.request.flow, Flow::Head | Flow::Body);
+        if request_open && !self.owes_client() {
+            self.client_aborted(core, Who::ClientTimeout);
+        } else {
+            self.count_client_abort(core);
+            self.facts.cause.set_who(Who::ClientTimeout);
+            self.set_term_phase();
+            self.front_dead = true;
+            self.step = Step::Finish;
+        }
+    }
+
+    fn server_too_late(&mut self, core: &mut Core) {
+        if !self.http || self.is_tunnel() {
+            self.facts.cause.set(Who::ServerTimeout, When::Data);
+            self.front_dead = true;
+            self.step = Step::Finish;
+            return;
+        }
+        if self.response.flow == Flow::Head {
+            self.response_too_late(core);
+        } else {
+            self.count_server_abort(core);
+            self.facts.cause.set_who(Who::ServerTimeout);
+            self.set_term_phase();
+            self.front_dead = true;
+            self.step = Step::Finish;
+        }
+    }
+
+    /// Sets the phase of the termination state from where the stream stands, unless it is known.
+    pub(super) fn set_term_phase(&mut self) {
+        let when = match self.step {
+            Step::Request | Step::Gather => When::Request,
+            Step::Queued => When::Queue,
+            Step::Assign | Step::TurnAround | Step::Connect => When::Connect,
+            Step::Exchange if !self.http => When::Data,
+            Step::Exchange | Step::Reply | Step::Drain | Step::Finish => match self.response.flow {
+                Flow::Head => When::Headers,
+                Flow::Done
+                    if matches!(
+                        self.facts.cause.who,
+                        Who::Client | Who::ClientTimeout | Who::Proxy
+                    ) =>
+                {
+                    When::Last
+                }
+                Flow::Body
+                    if self.response.body_complete()
+                        && matches!(self.facts.cause.who, Who::Client | Who::ClientTimeout) =>
+                {
+                    When::Last
+                }
+                _ => When::Data,
+            },
+        };
+        self.facts.cause.set_when(when);
+    }
+}

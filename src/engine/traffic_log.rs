@@ -1,0 +1,178 @@
+//! What the traffic leaves in the logs: a line per stream, per connection without a format, per failed handshake.
+//!
+//! The lines themselves are laid out by `policy/log`; here is what they tell and when. Source: configuration
+//! manual, chapter 8 ("Logging"), `option dontlognull`, `dontlog-normal`, `logasap`, `log-separate-errors`.
+
+use super::core::Core;
+use crate::model::cause::Cause;
+use crate::model::conn_error::ConnError;
+use crate::model::format::{Field, Item, LogFormat};
+use crate::model::ids::{ProxyId, ServerId};
+use crate::model::txn::{ConnCounts, SessionFacts, StreamFacts};
+use crate::policy::log::syslog::Level;
+use crate::policy::log::write::{
+    Cookies, EarlyEnd, LogCx, Origin, ProcessFacts, Subject, write_connect, write_handshake_error, write_line,
+};
+use crate::policy::log::{session_level, stream_level};
+
+/// Longest line laid out when a proxy's targets do not say, bytes.
+const LINE_MAX: u32 = 1_024;
+
+/// Whether a line of that format tells where the client connected to.
+pub(crate) fn tells_destination(format: &LogFormat) -> bool {
+    let is_dst = |item: &Item| {
+        matches!(
+            item,
+            Item::Field {
+                field: Field::FrontendIp | Field::FrontendPort,
+                ..
+            }
+        )
+    };
+    format.items.iter().any(is_dst)
+}
+
+/// What a line is about, with what is known at that moment.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    session: &'a SessionFacts,
+    subject: Subject<'a>,
+    backend: ProxyId,
+    server: Option<ServerId>,
+    counts: ConnCounts,
+    conn_error: ConnError,
+}
+
+impl Core {
+    /// Logs a stream with the format of its frontend. `is_end`: it counts no longer among the connections.
+    pub(crate) fn log_stream(&mut self, session: &SessionFacts, facts: &StreamFacts, is_end: bool) {
+        let config = self.config.clone();
+        let frontend = config.proxy(session.frontend);
+        let Some(level) = stream_level(frontend, facts) else {
+            return;
+        };
+        let Some(format) = &frontend.log_format else {
+            return;
+        };
+        let backend = self.state.proxy(facts.backend).be_conns;
+        let counts = ConnCounts {
+            process: self.state.process.conns,
+            frontend: self.state.proxy(session.frontend).fe_conns,
+            backend: backend.saturating_sub(u32::from(is_end)),
+            server: facts.server.map_or(0, |id| self.state.server(id).sessions),
+        };
+        let about = About {
+            session,
+            subject: Subject::Stream(facts),
+            backend: facts.backend,
+            server: facts.server,
+            counts,
+            conn_error: ConnError::None,
+        };
+        self.log_about(about, level, |out, limit, cx| write_line(out, limit, format, cx));
+    }
+
+    /// Logs a connection to a frontend that has no log format.
+    pub(crate) fn log_connect(&mut self, session: &SessionFacts) {
+        let early = self.early_end(session);
+        let about = self.about_session(session, &early, ConnError::None);
+        self.log_about(about, Level::Info, write_connect);
+    }
+
+    /// Logs a connection that failed before it became a session.
+    pub(crate) fn log_handshake_error(&mut self, session: &SessionFacts, error: ConnError) {
+        let config = self.config.clone();
+        let frontend = config.proxy(session.frontend);
+        let level = session_level(frontend);
+        let early = self.early_end(session);
+        let about = self.about_session(session, &early, error);
+        match &frontend.error_log_format {
+            Some(format) => self.log_about(about, level, |out, limit, cx| write_line(out, limit, format, cx)),
+            None => self.log_about(about, level, write_handshake_error),
+        }
+    }
+
+    fn early_end(&self, session: &SessionFacts) -> EarlyEnd {
+        EarlyEnd {
+            counter: self.streams_counter,
+            begun: session.accepted,
+            handshake_ms: 0,
+            first_byte_at: None,
+            ended_at: self.now(),
+            status: 0,
+            cause: Cause::default(),
+        }
+    }
+
+    fn about_session<'a>(
+        &self,
+        session: &'a SessionFacts,
+        early: &'a EarlyEnd,
+        conn_error: ConnError,
+    ) -> About<'a> {
+        About {
+            session,
+            subject: Subject::Session(early),
+            backend: session.frontend,
+            server: None,
+            counts: ConnCounts {
+                process: self.state.process.conns,
+                frontend: self.state.proxy(session.frontend).fe_conns,
+                backend: 0,
+                server: 0,
+            },
+            conn_error,
+        }
+    }
+
+    fn log_about(
+        &mut self,
+        about: About<'_>,
+        level: Level,
+        lay_out: impl FnOnce(&mut Vec<u8>, usize, &LogCx<'_>),
+    ) {
+        let config = self.config.clone();
+        let id = about.session.frontend;
+        let frontend = config.proxy(id);
+        if frontend.logs.is_empty() {
+            return;
+        }
+        let wall_us = self.clock.stamp().wall_us;
+        let zone = self.logger.zone(wall_us);
+        let log_count = self.state.proxy(id).log_count;
+        self.state.proxy_mut(id).log_count = log_count.wrapping_add(1);
+        let cx = LogCx {
+            origin: Origin::default(),
+            process: ProcessFacts {
+                pid: self.logger.pid(),
+                hostname: &config.global.node,
+            },
+            zone,
+            session: about.session,
+            subject: about.subject,
+            listener: config.listener(about.session.listener),
+            frontend,
+            backend: config.proxy(about.backend),
+            server: about.server.map(|id| &*config.server(id).name),
+            counts: about.counts,
+            log_count,
+            request_captures: &[],
+            response_captures: &[],
+            cookies: Cookies::default(),
+            unique_id: None,
+            is_tls: false,
+            conn_error: about.conn_error,
+        };
+        let limit = frontend
+            .logs
+            .iter()
+            .map(|target| target.len_max)
+            .max()
+            .unwrap_or(LINE_MAX) as usize;
+        let mut line = std::mem::take(&mut self.logger.line);
+        line.clear();
+        lay_out(&mut line, limit, &cx);
+        self.logger.line = line;
+        self.logger.send_line(&config, Some(id), level, wall_us);
+    }
+}

@@ -1,0 +1,541 @@
+//! One event loop and everything that belongs to it.
+//!
+//! ```text
+//!  wait for events -> read the clock -> sockets, listeners, runtime sockets, signals
+//!                  -> timers that are due -> streams to run (bounded turns) -> listeners that may go on
+//! ```
+//! Streams are taken out of their slot while they run, so that they can use everything else.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bind::Bound;
+use super::conn::{Owner, Side};
+use super::control::{Control, ControlSource, Phase};
+use super::core::{Core, Wake};
+use super::idle::IdleConns;
+use super::listener::{Listening, Stop};
+use super::logger::Logger;
+use super::poll::{Kind, Poller, Ready, token, untoken};
+use super::runtime::Runtime;
+use super::service::Services;
+use super::stream::{Outcome, Stream};
+use super::tunnel::Pipes;
+use crate::base::pool::{BufPool, Pool};
+use crate::base::rng::Rng;
+use crate::base::slab::{Key, Slots};
+use crate::base::ticks::Ticks;
+use crate::base::wheel::{Due, Timer, Wheel};
+use crate::model::config::Config;
+use crate::model::ids::{ListenerId, ProxyId, ServerId};
+use crate::model::listener::Owner as ListenerOwner;
+use crate::model::proxy::Mode;
+use crate::model::state::{ListenerStatus, State};
+use crate::policy::lb::Balancer;
+use crate::policy::queue::Queues;
+use crate::proto::head::Head;
+
+use super::clock::Clock;
+
+/// Unused buffers kept for later, and unused heads and streams.
+const IDLE_BUFFERS_MAX: usize = 1_024;
+const IDLE_OBJECTS_MAX: usize = 1_024;
+
+/// What the process decided before the loop starts.
+pub struct Setup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Numbers, with limits already filled in.
+    pub state: State,
+    /// Listening sockets.
+    pub bound: Vec<Bound>,
+    /// Services of the floors above.
+    pub services: Services,
+    /// Signals and other requests to the loop.
+    pub control: Vec<Box<dyn ControlSource>>,
+    /// Process number for logs.
+    pub pid: u32,
+    /// Name of the host for logs.
+    pub hostname: String,
+    /// Connections to the runtime socket that exist already (the master's).
+    pub runtime_conns: Vec<socket2::Socket>,
+    /// The environment that `show env` tells of.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// How the time of the loop is spent, over the last second or so (`Idle_pct`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdleShare {
+    window_began_at: Ticks,
+    waited_ms: u64,
+    percent: u32,
+}
+
+impl IdleShare {
+    const WINDOW_MS: u64 = 1_000;
+
+    fn new(now: Ticks) -> Self {
+        Self {
+            window_began_at: now,
+            waited_ms: 0,
+            percent: 100,
+        }
+    }
+
+    /// A wait lasted from `before` to `now`.
+    fn waited(&mut self, before: Ticks, now: Ticks) {
+        self.waited_ms += now.ms_since(before);
+        let window_ms = now.ms_since(self.window_began_at);
+        if window_ms >= Self::WINDOW_MS {
+            self.percent = u32::try_from(self.waited_ms.min(window_ms) * 100 / window_ms).unwrap_or(100);
+            self.window_began_at = now;
+            self.waited_ms = 0;
+        }
+    }
+
+    /// Share of the last window spent waiting.
+    pub(super) fn percent(self) -> u32 {
+        self.percent
+    }
+}
+
+/// One event loop.
+pub struct Worker {
+    pub(super) core: Core,
+    pub(super) streams: Slots<Box<Stream>>,
+    #[expect(clippy::vec_box, reason = "streams move between slots and here as pointers")]
+    pub(super) spare_streams: Vec<Box<Stream>>,
+    pub(super) listeners: Vec<Listening>,
+    pub(super) runtime: Runtime,
+    pub(super) control: Vec<Box<dyn ControlSource>>,
+    pub(super) phase: Phase,
+    /// Ends the process when it stops softly for too long.
+    pub(super) hard_stop: Timer,
+    /// Runs before a soft stop takes effect.
+    pub(super) grace: Timer,
+    events: Vec<(u64, Ready)>,
+    due: Vec<u64>,
+    running: Vec<(Key, Wake)>,
+    victims: Vec<Key>,
+    /// Some listener stopped because its turn was over.
+    accept_again: bool,
+    pub(super) idle_share: IdleShare,
+    pub(super) env: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Duties of the loop that have a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// Purge the idle connections of a server.
+    Purge(ServerId),
+    /// The hard stop after a soft one.
+    HardStop,
+    /// The end of the grace time.
+    Grace,
+}
+
+impl Duty {
+    const HARD_STOP: u64 = 1 << 40;
+    const GRACE: u64 = 2 << 40;
+
+    pub(super) fn key(self) -> u64 {
+        match self {
+            Self::Purge(server) => token(Kind::Duty, u64::from(server.0)),
+            Self::HardStop => token(Kind::Duty, Self::HARD_STOP),
+            Self::Grace => token(Kind::Duty, Self::GRACE),
+        }
+    }
+
+    fn of(rest: u64) -> Option<Self> {
+        match rest {
+            Self::HARD_STOP => Some(Self::HardStop),
+            Self::GRACE => Some(Self::Grace),
+            server => u32::try_from(server)
+                .ok()
+                .map(|server| Self::Purge(ServerId(server))),
+        }
+    }
+}
+
+impl Worker {
+    /// A loop ready to run.
+    ///
+    /// # Errors
+    /// When the system has no poller, or refuses a listening socket in it.
+    pub fn new(setup: Setup) -> io::Result<Self> {
+        let Setup {
+            config,
+            state,
+            bound,
+            services,
+            control,
+            pid,
+            hostname,
+            runtime_conns,
+            env,
+        } = setup;
+        let tune = &config.global.tune;
+        let poller = Poller::new(tune.maxpollevents as usize)?;
+        let clock = Clock::start();
+        let mut rng = Rng::new(clock.stamp().wall_us ^ (u64::from(pid) << 32));
+        let balancers = (0..config.proxies.len())
+            .map(|index| {
+                let id = ProxyId(u32::try_from(index).unwrap_or(u32::MAX));
+                config
+                    .proxy(id)
+                    .caps
+                    .backend
+                    .then(|| Balancer::of(&config, &state, id, rng.next_u64()))
+            })
+            .collect();
+        let limit = (tune.buffers_limit > 0).then_some(tune.buffers_limit as usize);
+        let mut core = Core {
+            wheel: Wheel::new(),
+            conns: Slots::new(),
+            idle: IdleConns::new(&config),
+            balancers,
+            queues: Queues::new(),
+            bufs: BufPool::new(
+                tune.bufsize as usize + tune.maxrewrite as usize,
+                IDLE_BUFFERS_MAX,
+                limit,
+            ),
+            heads: Pool::new(IDLE_OBJECTS_MAX, None, Head::clear),
+            pipes: Pipes::new(state.process.maxpipes, tune.pipesize),
+            logger: Logger::new(pid, &hostname),
+            rng,
+            wakes: Vec::new(),
+            listeners_may_go: false,
+            scratch: vec![0; tune.bufsize as usize].into_boxed_slice(),
+            streams_counter: 0,
+            case_map: super::core::case_map(&config),
+            buffer_waiters: Vec::new(),
+            errors: HashMap::new(),
+            errors_total: 0,
+            clock,
+            poller,
+            state,
+            config,
+        };
+        let mut listeners = Vec::with_capacity(bound.len());
+        for socket in bound {
+            let listening = Listening::new(socket);
+            if let Some(fd) = listening.fd() {
+                core.poller
+                    .register_read(fd, token(Kind::Listener, listeners.len() as u64))?;
+            }
+            core.note_listener(listening.id, ListenerStatus::Open);
+            core.state.listener_mut(listening.id).bound = listening.bound_address();
+            listeners.push(listening);
+        }
+        for (index, source) in control.iter().enumerate() {
+            core.poller
+                .register_read(source.fd(), token(Kind::Control, index as u64))?;
+        }
+        let idle_share = IdleShare::new(core.now());
+        let mut worker = Self {
+            core,
+            streams: Slots::new(),
+            spare_streams: Vec::new(),
+            listeners,
+            runtime: Runtime::new(services),
+            control,
+            phase: Phase::Serving,
+            hard_stop: Timer::new(),
+            grace: Timer::new(),
+            events: Vec::new(),
+            due: Vec::new(),
+            running: Vec::new(),
+            victims: Vec::new(),
+            accept_again: true,
+            idle_share,
+            env,
+        };
+        for socket in runtime_conns {
+            worker.adopt_runtime_conn(socket);
+        }
+        Ok(worker)
+    }
+
+    /// Runs until the process is to end.
+    ///
+    /// # Errors
+    /// When waiting for events fails for another reason than a signal.
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.is_over() {
+            let timeout = self.wait_time();
+            self.events.clear();
+            let mut events = std::mem::take(&mut self.events);
+            let before = self.core.now();
+            let waited = self.core.poller.wait(timeout, &mut events);
+            self.core.clock.tick();
+            self.idle_share.waited(before, self.core.now());
+            for (event, ready) in events.drain(..) {
+                self.dispatch(event, ready);
+            }
+            self.events = events;
+            waited?;
+            self.fire_timers();
+            self.run_streams();
+            self.accept_all();
+        }
+        self.farewell();
+        Ok(())
+    }
+
+    fn wait_time(&self) -> Option<Duration> {
+        if !self.core.wakes.is_empty() || self.accept_again {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.core.wheel.next_deadline()?;
+        // One more millisecond, so that the deadline is past when the wait is over.
+        let now = self.core.now();
+        Some(Duration::from_millis(
+            deadline.ms_left(now).map_or(0, |ms| ms.saturating_add(1)),
+        ))
+    }
+
+    fn dispatch(&mut self, event: u64, ready: Ready) {
+        let (kind, rest) = untoken(event);
+        match kind {
+            Kind::Conn => self.on_conn_event(Key::from_u64(rest), ready),
+            Kind::Listener => {
+                let index = usize::try_from(rest).unwrap_or(usize::MAX);
+                if let Some(listening) = self.listeners.get_mut(index) {
+                    listening.ready = true;
+                    self.accept_again = true;
+                }
+            }
+            Kind::Service => self.on_runtime_event(Key::from_u64(rest), ready),
+            Kind::Control => self.on_control(usize::try_from(rest).unwrap_or(usize::MAX)),
+            Kind::Stream | Kind::Duty => {}
+        }
+    }
+
+    fn on_conn_event(&mut self, key: Key, ready: Ready) {
+        let Some(conn) = self.core.conns.get_mut(key) else {
+            return;
+        };
+        conn.ready.insert(ready);
+        match (conn.owner, &conn.side) {
+            (Owner::Stream(stream), _) => self.core.wake(stream, Wake::Io),
+            (Owner::Handshake, _) => self.on_handshake(key),
+            (Owner::Idle, Side::Front(_)) => {
+                if ready.any(Ready::READ | Ready::ERROR) {
+                    self.begin_stream(key);
+                }
+            }
+            (Owner::Idle, Side::Back(_)) => {
+                // Nothing may come while it is idle: the server closed it, or broke the protocol.
+                if ready.any(Ready::READ | Ready::READ_CLOSED | Ready::ERROR) {
+                    self.core.close_conn(key);
+                }
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.core.now();
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        self.core.wheel.expire(now, &mut due);
+        for key in due.drain(..) {
+            self.fire_timer(key, now);
+        }
+        self.due = due;
+    }
+
+    fn fire_timer(&mut self, key: u64, now: Ticks) {
+        let (kind, rest) = untoken(key);
+        match kind {
+            Kind::Stream => {
+                if let Some(stream) = self.streams.get_mut(Key::from_u64(rest))
+                    && self.core.wheel.check(key, &mut stream.timer, now) == Due::Fired
+                {
+                    self.core.wake(Key::from_u64(rest), Wake::Timer);
+                }
+            }
+            Kind::Conn => {
+                let conn = Key::from_u64(rest);
+                if let Some(found) = self.core.conns.get_mut(conn)
+                    && self.core.wheel.check(key, &mut found.timer, now) == Due::Fired
+                {
+                    self.on_conn_timeout(conn);
+                }
+            }
+            Kind::Listener => {
+                let index = usize::try_from(rest).unwrap_or(usize::MAX);
+                if let Some(listening) = self.listeners.get_mut(index)
+                    && self.core.wheel.check(key, &mut listening.timer, now) == Due::Fired
+                {
+                    self.accept_again = true;
+                }
+            }
+            Kind::Service => self.on_runtime_timer(Key::from_u64(rest)),
+            Kind::Duty => self.do_duty(key, rest, now),
+            Kind::Control => {}
+        }
+    }
+
+    fn do_duty(&mut self, key: u64, rest: u64, now: Ticks) {
+        match Duty::of(rest) {
+            Some(Duty::Purge(server)) => {
+                let Some(timer) = self.core.idle.purge_timer(server) else {
+                    return;
+                };
+                if self.core.wheel.check(key, timer, now) == Due::Fired {
+                    self.purge_idle(server);
+                }
+            }
+            Some(Duty::HardStop) if self.core.wheel.check(key, &mut self.hard_stop, now) == Due::Fired => {
+                self.obey(Control::Stop);
+            }
+            Some(Duty::Grace) if self.core.wheel.check(key, &mut self.grace, now) == Due::Fired => {
+                self.begin_stopping();
+            }
+            Some(Duty::HardStop | Duty::Grace) | None => {}
+        }
+    }
+
+    /// Closes what a server's traffic does not need, and comes back while some is left.
+    fn purge_idle(&mut self, server: ServerId) {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        let core = &mut self.core;
+        let any_left = core
+            .idle
+            .purge(server, &core.conns, &mut core.state, &mut victims);
+        for victim in victims.drain(..) {
+            core.close_conn(victim);
+        }
+        self.victims = victims;
+        if any_left {
+            core.schedule_purge(server);
+        }
+    }
+
+    /// Runs each stream that was woken, once; those that wake again wait for the next turn.
+    fn run_streams(&mut self) {
+        std::mem::swap(&mut self.running, &mut self.core.wakes);
+        let mut running = std::mem::take(&mut self.running);
+        for (key, why) in running.drain(..) {
+            self.run_stream(key, why);
+        }
+        self.running = running;
+    }
+
+    pub(super) fn run_stream(&mut self, key: Key, why: Wake) {
+        let Some(mut stream) = self.streams.take_out(key) else {
+            // The stream ended while its slot was on the way: others may want it.
+            if let Wake::Granted(granted) = why {
+                self.core.free_slot(granted.server);
+            }
+            return;
+        };
+        match stream.run(&mut self.core, why) {
+            Outcome::Live => {
+                // The slot was kept: nothing else can be in it.
+                let _ = self.streams.put_back(key, stream);
+            }
+            Outcome::Over => {
+                self.streams.discard(key);
+                self.core.wheel.cancel(&mut stream.timer);
+                let streams = &mut self.core.state.process.streams;
+                *streams = streams.saturating_sub(1);
+                if let Some(waiter) = self.core.buffer_waiters.pop() {
+                    self.core.wake(waiter, Wake::Io);
+                }
+                if self.spare_streams.len() < IDLE_OBJECTS_MAX {
+                    self.spare_streams.push(stream);
+                }
+            }
+        }
+    }
+
+    /// Accepts on every listener that may have connections waiting.
+    fn accept_all(&mut self) {
+        if std::mem::take(&mut self.core.listeners_may_go) {
+            self.accept_again = true;
+        }
+        if !std::mem::take(&mut self.accept_again) {
+            return;
+        }
+        for index in 0..self.listeners.len() {
+            self.accept_burst(index);
+        }
+    }
+
+    fn accept_burst(&mut self, index: usize) {
+        let turn_max = self.core.config.global.tune.maxaccept.unwrap_or(u32::MAX);
+        let mut taken = 0;
+        let stop = loop {
+            let Some(listening) = self.listeners.get(index) else {
+                return;
+            };
+            if !listening.ready || !listening.is_open() {
+                return;
+            }
+            let id = listening.id;
+            if taken >= turn_max {
+                break Stop::Turn;
+            }
+            if let Err(stop) = self.may_accept(id) {
+                break stop;
+            }
+            match listening.accept(self.core.now()) {
+                Ok((socket, address)) => {
+                    taken += 1;
+                    match self.core.config.listener(id).owner {
+                        ListenerOwner::Proxy(frontend) => self.on_accepted(frontend, id, socket, &address),
+                        ListenerOwner::Cli | ListenerOwner::MasterCli => self.on_runtime_accepted(id, socket),
+                    }
+                }
+                Err(stop) => break stop,
+            }
+        };
+        let Some(listening) = self.listeners.get_mut(index) else {
+            return;
+        };
+        let id = listening.id;
+        let status = match stop {
+            Stop::Drained => {
+                listening.ready = false;
+                ListenerStatus::Open
+            }
+            Stop::Turn => {
+                self.accept_again = true;
+                ListenerStatus::Open
+            }
+            Stop::Full => ListenerStatus::Full,
+            Stop::Until(when) => {
+                let key = token(Kind::Listener, index as u64);
+                self.core.wheel.schedule(key, &mut listening.timer, when);
+                ListenerStatus::Waiting
+            }
+        };
+        self.core.note_listener(id, status);
+    }
+
+    fn may_accept(&self, id: ListenerId) -> Result<(), Stop> {
+        match self.core.config.listener(id).owner {
+            ListenerOwner::Proxy(_) => self.core.may_accept(id),
+            ListenerOwner::Cli if !self.core.may_accept_runtime(self.runtime.len()) => Err(Stop::Full),
+            ListenerOwner::Cli | ListenerOwner::MasterCli => Ok(()),
+        }
+    }
+
+    /// A stream in its slot for that client connection.
+    pub(super) fn add_stream(&mut self, front: Key) -> Option<Key> {
+        let now = self.core.now();
+        let side = self.core.conns.get_mut(front)?.front_mut()?;
+        let http = self.core.config.proxy(side.facts.frontend).mode == Mode::Http;
+        let spare = self.spare_streams.pop();
+        self.core.state.process.streams += 1;
+        Some(
+            self.streams
+                .insert_with(|key| Stream::begin(key, front, side, http, now, spare)),
+        )
+    }
+}

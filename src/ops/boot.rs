@@ -1,0 +1,428 @@
+//! From the command line to the loop: the order in which a process starts.
+//!
+//! ```text
+//!  arguments -> -cc -> -C -> read files -> load -> -c, -dC, -dK -> limits -> background (-D) -> master's fork (-W)
+//!     -> descriptor limit -> bind -> process file -> chroot -> old processes -> user -> leave terminal -> loop
+//! ```
+//! Everything that needs rights happens before they are given up, everything that may fail before anything irreversible
+//! is done to other processes. Source: management manual, "Starting HAProxy"; order and codes as HAProxy 3.4.0.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::args::{self, Invocation, Stop};
+use super::daemon::{self, Launcher, Side};
+use super::host::RealHost;
+use super::messages::Voice;
+use super::version;
+use super::{dump, serve};
+use crate::conf::cond;
+use crate::conf::diag::Sink;
+use crate::conf::env::Env;
+use crate::conf::source::Sources;
+use crate::engine::clock::Clock;
+use crate::engine::sys::{self, Limit};
+use crate::load;
+use crate::model::config::Config;
+use crate::policy::host::Host;
+
+/// What is known once the configuration is loaded.
+pub(super) struct Start {
+    /// The command line.
+    pub(super) invocation: Invocation,
+    /// The configuration.
+    pub(super) config: Arc<Config>,
+    /// The machine.
+    pub(super) host: Rc<RealHost>,
+    /// The voice.
+    pub(super) voice: Voice,
+    /// Descriptor limits at the start of the process.
+    pub(super) at_boot: Limit,
+    /// The clocks, from the start of the process on.
+    pub(super) clock: Clock,
+    /// Modes, once command line and files are known.
+    pub(super) modes: Modes,
+}
+
+/// How the process runs. The command line wins over the files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Modes {
+    /// In the background.
+    pub(super) daemon: bool,
+    /// Under a master.
+    pub(super) master_worker: bool,
+    /// Saying nothing.
+    pub(super) quiet: bool,
+    /// Saying more.
+    pub(super) verbose: bool,
+}
+
+impl Modes {
+    fn of(invocation: &Invocation, config: &Config) -> Self {
+        let told_daemon = invocation.load.daemon && !invocation.systemd;
+        let stays = (invocation.debug || invocation.foreground) && !told_daemon;
+        Self {
+            daemon: told_daemon || config.global.daemon && !stays,
+            master_worker: config.global.master_worker || invocation.load.master_worker,
+            quiet: (invocation.load.quiet || config.global.quiet && !stays) && !invocation.debug,
+            verbose: invocation.verbose,
+        }
+    }
+
+    /// Nothing is to be printed.
+    pub(super) fn is_silent(self) -> bool {
+        self.quiet && !self.verbose
+    }
+}
+
+/// An end before anything was started: the code to leave with.
+pub(super) type Ended = ExitCode;
+
+const FAILED: ExitCode = ExitCode::FAILURE;
+
+/// An error of the system in its own words, without Rust's number.
+pub(super) fn os_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.rfind(" (os error")
+        .map_or(text.as_str(), |end| &text[..end])
+        .to_owned()
+}
+
+/// Prints on the standard output. Nothing can be done about a closed one.
+fn print(text: impl AsRef<[u8]>) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_ref()).and_then(|()| out.flush());
+}
+
+/// The program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let clock = Clock::start();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let program = args.first().cloned().unwrap_or_default();
+    let name = program
+        .as_bytes()
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    let mut voice = Voice::new(&OsString::from_vec(name.to_vec()));
+    let invocation = match args::parse(args) {
+        Ok(invocation) => invocation,
+        Err(stop) => return stopped(stop, &mut voice),
+    };
+    for warning in &invocation.warnings {
+        voice.warning(warning);
+    }
+    match prepare(invocation, voice, clock) {
+        Ok(start) => serve::run(start).unwrap_or_else(|code| code),
+        Err(code) => code,
+    }
+}
+
+fn stopped(stop: Stop, voice: &mut Voice) -> ExitCode {
+    match stop {
+        Stop::Print(text) => {
+            print(text);
+            ExitCode::SUCCESS
+        }
+        Stop::Refuse(text) => {
+            voice.alert(&text);
+            FAILED
+        }
+        Stop::Usage(reason) => {
+            if let Some(reason) = reason {
+                voice.alert(&reason);
+            }
+            usage(voice)
+        }
+    }
+}
+
+fn usage(voice: &Voice) -> ExitCode {
+    print(version::short());
+    let _ = io::stderr().write_all(args::usage(voice.program()).as_bytes());
+    FAILED
+}
+
+/// Everything up to a configuration that is to be served.
+fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Start, Ended> {
+    let boot_limit = sys::limit(libc::RLIMIT_NOFILE).unwrap_or(Limit {
+        soft: 1024,
+        hard: 1024,
+    });
+    let at_boot = match boot_limit.hard {
+        libc::RLIM_INFINITY => Limit {
+            hard: boot_limit.soft,
+            ..boot_limit
+        },
+        _ => boot_limit,
+    };
+    if let Some(condition) = &invocation.condition {
+        return Err(evaluate(condition, &invocation, &mut voice));
+    }
+    voice.set_quiet(invocation.load.quiet && !invocation.verbose);
+    if let Some(directory) = &invocation.directory
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        let text = format!(
+            "Could not change to directory {} : {}",
+            directory.display(),
+            os_words(&error)
+        );
+        voice.alert(&text);
+        return Err(FAILED);
+    }
+    let (sources, host) = read_files(&invocation, &mut voice)?;
+    let mut sink = Sink::new();
+    let loaded = load::load(
+        &sources,
+        &invocation.load,
+        Rc::<RealHost>::clone(&host),
+        &mut sink,
+    );
+    if let Some(config) = &loaded {
+        // The file may ask for silence too.
+        voice.set_quiet(Modes::of(&invocation, config).is_silent());
+    }
+    voice.reports(&sink, &sources, invocation.diagnose);
+    let Some(config) = loaded else { return Err(FAILED) };
+    let modes = Modes::of(&invocation, &config);
+    if voice.warnings() > 0 && (config.global.zero_warning || invocation.load.zero_warning) {
+        voice.alert("Some warnings were found and 'zero-warning' is set. Aborting.");
+        return Err(FAILED);
+    }
+    print_dumps(&invocation);
+    if invocation.check {
+        return Err(checked(&config, modes, voice.warnings() > 0));
+    }
+    if let Some(options) = &invocation.dump_config {
+        print(dump::configuration(&sources, options.with_place));
+        return Err(ExitCode::SUCCESS);
+    }
+    if !invocation.master_sockets.is_empty() && !invocation.load.master_worker {
+        voice.alert("a master CLI socket was defined, but master-worker mode (-W) is not enabled.");
+        return Err(FAILED);
+    }
+    if invocation
+        .old_socket
+        .as_ref()
+        .is_some_and(|socket| socket != "/dev/null")
+    {
+        voice.notice("-x: listening sockets are opened anew, taking them over is not supported yet.");
+    }
+    let config = Arc::new(config);
+    Ok(Start {
+        invocation,
+        config,
+        host,
+        voice,
+        at_boot,
+        clock,
+        modes,
+    })
+}
+
+/// `-cc`: 0 true, 1 false, 2 no condition.
+fn evaluate(condition: &OsString, invocation: &Invocation, voice: &mut Voice) -> ExitCode {
+    let mut env = Env::new();
+    for (name, value) in RealHost::default().environment() {
+        // A variable that does not fit is as one that is not set.
+        let _ = env.set(&name, &value);
+    }
+    match cond::evaluate_argument(condition.as_bytes(), &env, &invocation.load.facts) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(diag) => {
+            voice.alert(&diag.text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The outcome of `-c`: 0 good, 2 nothing to listen to.
+fn checked(config: &Config, modes: Modes, warned: bool) -> ExitCode {
+    let say = |text: &str| {
+        if !modes.is_silent() {
+            print(text);
+        }
+    };
+    if warned {
+        say("Warnings were found.\n");
+    }
+    if load::has_listener(config) {
+        if modes.verbose {
+            say("Configuration file is valid\n");
+        }
+        return ExitCode::SUCCESS;
+    }
+    say("Configuration file has no error but will not start (no listener) => exit(2).\n");
+    ExitCode::from(2)
+}
+
+fn print_dumps(invocation: &Invocation) {
+    if invocation.dump_libs {
+        print(dump::loaded_objects());
+    }
+    if let Some(classes) = &invocation.dump_keywords {
+        print(dump::keywords(classes));
+    }
+}
+
+/// Reads the files, directories replaced by what they hold; and the machine, with the variables that HAProxy makes.
+fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<(Sources, Rc<RealHost>), Ended> {
+    let mut names = Vec::new();
+    for name in &invocation.files {
+        match expand(name) {
+            Ok(found) => names.extend(found),
+            Err(error) => {
+                let text = format!(
+                    "Cannot open configuration file/directory {} : {}",
+                    name.display(),
+                    os_words(&error)
+                );
+                voice.alert(&text);
+                return Err(FAILED);
+            }
+        }
+    }
+    if names.is_empty() {
+        return Err(usage(voice));
+    }
+    let mut sources = Sources::new();
+    for name in &names {
+        let refused = match fs::read(name) {
+            Ok(text) => sources
+                .add(name.as_bytes(), text)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(os_words(&error)),
+        };
+        if let Err(why) = refused {
+            voice.alert(&format!(
+                "Could not open configuration file {} : {why}",
+                name.display()
+            ));
+            return Err(FAILED);
+        }
+    }
+    let files: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let mut extra = vec![(b"HAPROXY_CFGFILES".to_vec(), files.join(&b';'))];
+    if std::env::var_os("HAPROXY_STARTUP_VERSION").is_none() {
+        extra.push((
+            b"HAPROXY_STARTUP_VERSION".to_vec(),
+            version::VERSION.as_bytes().to_vec(),
+        ));
+    }
+    if invocation.load.master_worker {
+        extra.push((b"HAPROXY_MWORKER".to_vec(), b"1".to_vec()));
+    }
+    Ok((sources, Rc::new(RealHost { extra })))
+}
+
+/// The file itself, or the visible `*.cfg` files of a directory, sorted by their bytes.
+fn expand(name: &OsString) -> io::Result<Vec<OsString>> {
+    if !fs::metadata(name)?.is_dir() {
+        return Ok(vec![name.clone()]);
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(name)? {
+        let entry = entry?.file_name();
+        let bytes = entry.as_bytes();
+        if bytes.starts_with(b".") || !bytes.ends_with(b".cfg") {
+            continue;
+        }
+        let path = OsString::from_vec([name.as_bytes(), b"/", bytes].concat());
+        if fs::metadata(&path)?.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
+    Ok(found)
+}
+
+/// Goes to the background, if that is wanted: the process that was called ends here.
+pub(super) fn background(start: &mut Start) -> Result<Option<Launcher>, Ended> {
+    if !start.modes.daemon {
+        return Ok(None);
+    }
+    match daemon::background() {
+        Ok(Side::Daemon(launcher)) => Ok(Some(launcher)),
+        Ok(Side::Called(end)) => {
+            if let daemon::CalledEnd::Died(pid, code) = end {
+                start
+                    .voice
+                    .alert(&format!("Process {pid} exited with code {code}"));
+            }
+            Err(end.exit_code())
+        }
+        Err(error) => {
+            let text = format!(
+                "[{}.main()] Cannot fork: {}",
+                start.voice.program(),
+                os_words(&error)
+            );
+            start.voice.alert(&text);
+            Err(FAILED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modes(line: &str, change: impl FnOnce(&mut Config)) -> Modes {
+        let words = std::iter::once("rproxy").chain(line.split(' '));
+        let invocation = args::parse(words.map(OsString::from)).unwrap();
+        let mut config = Config::default();
+        change(&mut config);
+        Modes::of(&invocation, &config)
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_files() {
+        let daemon = |config: &mut Config| (config.global.daemon, config.global.quiet) = (true, true);
+        assert!(modes("-f a", daemon).daemon);
+        assert!(modes("-f a", daemon).is_silent());
+        for line in ["-d -f a", "-db -f a"] {
+            assert_eq!(
+                (modes(line, daemon).daemon, modes(line, daemon).quiet),
+                (false, false),
+                "{line}"
+            );
+        }
+        assert!(modes("-db -D -f a", |_| {}).daemon);
+        assert!(!modes("-Ws -f a", daemon).daemon);
+        assert!(modes("-Ws -f a", |_| {}).master_worker);
+        assert!(!modes("-q -V -f a", |_| {}).is_silent());
+    }
+
+    #[test]
+    fn directories_are_expanded_in_byte_order() {
+        let dir = std::env::temp_dir().join(format!("rproxy-expand-test.{}", std::process::id()));
+        fs::create_dir_all(dir.join("sub.cfg")).unwrap();
+        for name in ["b.cfg", "a.cfg", "B.cfg", ".hidden.cfg", "c.txt", "d.cfg.bak"] {
+            fs::write(dir.join(name), "").unwrap();
+        }
+        let found = expand(&dir.clone().into_os_string()).unwrap();
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.to_str().unwrap().rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(names, ["B.cfg", "a.cfg", "b.cfg"]);
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(expand(&OsString::from("/no/such/file")).is_err());
+    }
+
+    #[test]
+    fn system_errors_in_words() {
+        assert_eq!(
+            os_words(&io::Error::from_raw_os_error(libc::ENOENT)),
+            "No such file or directory"
+        );
+    }
+}

@@ -1,0 +1,319 @@
+//! The stats socket: its line protocol and the commands that tools call first.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
+
+mod support;
+
+use support::cli::{ask, count, info, stat};
+use support::client::Client;
+use support::origin::Origin;
+use support::proxy::{Proxy, Setup};
+use support::{PATIENCE, wait_for};
+
+fn start(origin: &Origin, level: &str) -> Proxy {
+    Setup::new(format!(
+        "global\n nbthread 1\n stats socket fd@${{cli}} level {level}\n stats socket {{tmp}}/stats level {level} mode 600\n\
+         defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+         frontend fe\n bind fd@${{fe}}\n default_backend be\nbackend be\n balance roundrobin\n server s1 {}\n \
+         server s2 {} backup\n server s3 {} disabled weight 7\n",
+        origin.addr(),
+        origin.addr(),
+        origin.addr()
+    ))
+    .start()
+}
+
+/// The columns of `show stat` up to where HAProxy 1.8 ended, which tools read by name and by place.
+const COLUMNS: &str = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,\
+    wredis,status,weight,act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,\
+    rate,rate_lim,rate_max,check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,\
+    hrsp_other,hanafail,req_rate,req_rate_max,req_tot,cli_abrt,srv_abrt,comp_in,comp_out,comp_byp,comp_rsp,\
+    lastsess,last_chk,last_agt,qtime,ctime,rtime,ttime,agent_status,agent_code,agent_duration,check_desc,\
+    agent_desc,check_rise,check_fall,check_health,agent_rise,agent_fall,agent_health,addr,cookie,mode,algo,\
+    conn_rate,conn_rate_max,conn_tot,intercepted,dcon,dses,";
+
+/// Answers end with an empty line; several commands in one line; the connection ends behind them.
+#[test]
+fn one_line_one_answer() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let version = ask(&proxy, "show version");
+    let (first, rest) = version.split_once('\n').expect("a line");
+    assert!(first.starts_with("3.4.0"), "{version:?}");
+    assert_eq!(rest, "\n");
+    assert_eq!(ask(&proxy, "show version; show version"), version.repeat(2));
+    assert_eq!(ask(&proxy, "show version;show version"), version.repeat(2));
+    // Only the first line counts outside interactive mode.
+    assert_eq!(ask(&proxy, "show version\nshow version"), version);
+    assert_eq!(ask(&proxy, ""), "\n");
+    assert_eq!(ask(&proxy, "quit"), "");
+    proxy.stop();
+}
+
+/// The connection is closed behind the answer even if the client keeps its side open.
+#[test]
+fn answer_ends_without_half_close() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let mut client = proxy.client("cli");
+    client.send(b"show version\n");
+    assert!(client.read_to_end(PATIENCE), "{:?}", client.got);
+    assert!(client.got.starts_with(b"3.4.0"));
+    proxy.stop();
+}
+
+/// A command cut by a pause is put together; one without a line end is answered after the half-close.
+#[test]
+fn commands_in_pieces() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let mut client = proxy.client("cli");
+    client.dribble(b"show version\n", std::time::Duration::from_millis(1));
+    assert!(client.read_to_end(PATIENCE));
+    assert!(client.got.starts_with(b"3.4.0"), "{:?}", client.got);
+    proxy.stop();
+}
+
+/// The unix socket of the configuration, its mode, and interactive use.
+#[test]
+fn prompt_on_the_unix_socket() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let path = proxy.dir.file("stats");
+    let mode = std::fs::metadata(&path)
+        .expect("the socket is there")
+        .permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    let mut client = Client::unix(&path).expect("the socket listens");
+    client.send(b"prompt\n");
+    assert!(
+        client.read_until(PATIENCE, |g| g.ends_with(b"\n> ")),
+        "{:?}",
+        client.got
+    );
+    client.got.clear();
+    for _ in 0..3 {
+        client.send(b"show version\n");
+        assert!(
+            client.read_until(PATIENCE, |g| g.ends_with(b"\n\n> ")),
+            "{:?}",
+            client.got
+        );
+        assert!(client.got.starts_with(b"3.4.0"), "{:?}", client.got);
+        client.got.clear();
+    }
+    client.send(b"quit\n");
+    assert!(client.read_to_end(PATIENCE));
+    proxy.stop();
+}
+
+/// An unknown command names what exists; help lists what this issue asks for.
+#[test]
+fn help_and_unknown_commands() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let help = ask(&proxy, "help");
+    assert!(
+        help.starts_with("The following commands are valid at this level:\n"),
+        "{help}"
+    );
+    for command in [
+        "help",
+        "prompt",
+        "quit",
+        "show errors",
+        "show info",
+        "show sess",
+        "show stat",
+        "show version",
+    ] {
+        let listed = help.lines().any(|l| l.trim_start().starts_with(command));
+        assert!(listed, "{command} is not in {help}");
+    }
+    let unknown = ask(&proxy, "frobnicate");
+    assert!(unknown.starts_with("Unknown command: 'frobnicate'"), "{unknown}");
+    assert!(unknown.ends_with("\n\n"), "{unknown:?}");
+    proxy.stop();
+}
+
+/// The fields of `show info` that tools read, and that they move.
+#[test]
+fn show_info_counts() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let text = ask(&proxy, "show info");
+    assert!(text.starts_with("Name: HAProxy\nVersion: 3.4.0"), "{text}");
+    let wanted = [
+        "Name",
+        "Version",
+        "Release_date",
+        "Nbthread",
+        "Nbproc",
+        "Process_num",
+        "Pid",
+        "Uptime",
+        "Uptime_sec",
+        "Memmax_MB",
+        "Ulimit-n",
+        "Maxsock",
+        "Maxconn",
+        "Hard_maxconn",
+        "CurrConns",
+        "CumConns",
+        "CumReq",
+        "Maxpipes",
+        "PipesUsed",
+        "PipesFree",
+        "ConnRate",
+        "ConnRateLimit",
+        "MaxConnRate",
+        "SessRate",
+        "Tasks",
+        "Run_queue",
+        "Idle_pct",
+        "node",
+        "Stopping",
+        "Jobs",
+        "Listeners",
+        "ActivePeers",
+        "DroppedLogs",
+        "BusyPolling",
+        "TotalBytesOut",
+        "TotalSplicedBytesOut",
+        "BytesOutRate",
+    ];
+    for name in wanted {
+        assert!(
+            text.lines().any(|l| l.starts_with(&format!("{name}: "))),
+            "no {name} in {text}"
+        );
+    }
+    assert_eq!(info(&proxy, "Pid"), proxy.pid().to_string());
+    assert_eq!(info(&proxy, "Nbthread"), "1");
+    let number = |name: &str| info(&proxy, name).parse::<u64>().expect("a number");
+    let before = number("CumReq");
+    let mut client = proxy.client("fe");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(number("CurrConns"), 1, "the client, not the command itself");
+    assert!(number("CumReq") >= before + 2);
+    drop(client);
+    proxy.stop();
+}
+
+/// `show stat`: the header line, one row per object, and the counters of traffic.
+#[test]
+fn show_stat_counts() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let text = ask(&proxy, "show stat");
+    let head = text.lines().next().unwrap_or_default();
+    assert!(head.starts_with(COLUMNS), "{head}");
+    assert!(text.ends_with("\n\n"));
+    let names: Vec<String> = text
+        .lines()
+        .skip(1)
+        .filter(|l| !l.is_empty())
+        .map(|l| l.split(',').take(2).collect::<Vec<_>>().join("/"))
+        .collect();
+    assert_eq!(names, ["fe/FRONTEND", "be/s1", "be/s2", "be/s3", "be/BACKEND"]);
+    let width = head.split(',').count();
+    assert!(
+        text.lines()
+            .skip(1)
+            .filter(|l| !l.is_empty())
+            .all(|l| l.split(',').count() == width),
+        "{text}"
+    );
+    let cells = [
+        ("fe", "FRONTEND", "status", "OPEN"),
+        ("be", "s1", "status", "no check"),
+        ("be", "s3", "status", "MAINT"),
+        ("be", "s3", "weight", "7"),
+        ("be", "s1", "act", "1"),
+        ("be", "s2", "bck", "1"),
+        ("be", "BACKEND", "status", "UP"),
+        ("be", "BACKEND", "act", "1"),
+        ("be", "BACKEND", "bck", "1"),
+        ("fe", "FRONTEND", "type", "0"),
+        ("be", "BACKEND", "type", "1"),
+        ("be", "s1", "type", "2"),
+        ("fe", "FRONTEND", "mode", "http"),
+        ("be", "BACKEND", "algo", "roundrobin"),
+        ("be", "s1", "pid", "1"),
+        ("be", "s1", "sid", "1"),
+    ];
+    for (proxy_name, server, column, value) in cells {
+        assert_eq!(
+            stat(&proxy, proxy_name, server, column),
+            value,
+            "{proxy_name}/{server} {column}"
+        );
+    }
+    let mut client = proxy.client("fe");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut bad = proxy.client("fe");
+    bad.send(b"rubbish\r\n\r\n");
+    assert!(bad.read_to_end(PATIENCE));
+    let numbers = || {
+        let fe = ["stot", "req_tot", "hrsp_2xx", "hrsp_4xx", "ereq", "bin", "bout"]
+            .map(|c| count(&proxy, "fe", "FRONTEND", c));
+        let be = ["stot", "hrsp_2xx", "econ", "lbtot"].map(|c| count(&proxy, "be", "s1", c));
+        (fe, be)
+    };
+    let right = wait_for(PATIENCE, || {
+        let ([stot, requests, ok, client_error, bad, bin, bout], [server, server_ok, econ, lb]) = numbers();
+        let totals = (stot, requests, ok, client_error, bad) == (2, 3, 2, 1, 1);
+        (totals && bin > 50 && bout > 100 && (server, server_ok, econ, lb) == (2, 2, 0, 2)).then_some(())
+    });
+    assert!(right.is_some(), "{:?}", numbers());
+    drop(client);
+    proxy.stop();
+}
+
+/// `show sess` lists the streams in flight, one line each.
+#[test]
+fn show_sess_lists_streams() {
+    let origin = Origin::new(vec![support::origin::Block {
+        trigger: support::origin::Trigger::Request,
+        acts: Vec::new(),
+    }]);
+    let proxy = start(&origin, "admin");
+    let mut client = proxy.client("fe");
+    client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(wait_for(PATIENCE, || (origin.text().contains("GET")).then_some(())).is_some());
+    let text = ask(&proxy, "show sess");
+    let line = text
+        .lines()
+        .find(|l| l.contains(&format!("src=127.0.0.1:{}", client.port)));
+    let line = line.unwrap_or_else(|| panic!("no stream of the client: {text}"));
+    for part in [": proto=tcpv4 ", " fe=fe ", " be=be ", " srv=s1 ", " age="] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
+    assert!(line.starts_with("0x"), "{line}");
+    drop(client);
+    proxy.stop();
+}
+
+/// `show errors` keeps the last malformed message of each proxy.
+#[test]
+fn show_errors_keeps_the_last() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let before = ask(&proxy, "show errors");
+    assert!(
+        before.starts_with("Total events captured on [") && before.ends_with("] : 0\n\n"),
+        "{before:?}"
+    );
+    let mut client = proxy.client("fe");
+    client.send(b"GET / HTTP/1.1\r\nbad header: x\r\n\r\n");
+    assert!(client.read_to_end(PATIENCE));
+    let after = ask(&proxy, "show errors");
+    assert!(
+        after.lines().next().is_some_and(|l| l.ends_with("] : 1")),
+        "{after}"
+    );
+    assert!(after.contains("frontend fe (#2): invalid request"), "{after}");
+    assert!(after.contains("bad header: x"), "{after}");
+    proxy.stop();
+}

@@ -1,0 +1,53 @@
+//! HTTP/1 on both sides, as a client and an origin see it: connections, bodies, headers, tunnels,
+//! reuse of server connections, retries, and the answers that the proxy makes itself. The cases and
+//! what the reference does with them are in `tests/http/`.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
+
+mod support;
+
+use support::play::play;
+
+#[test]
+fn keep_alive_and_close() {
+    play("http/keep-alive.case");
+}
+
+#[test]
+fn bodies() {
+    play("http/bodies.case");
+}
+
+#[test]
+fn headers() {
+    play("http/headers.case");
+}
+
+#[test]
+fn tunnels() {
+    play("http/tunnels.case");
+}
+
+#[test]
+fn reuse_of_server_connections() {
+    play("http/reuse.case");
+}
+
+#[test]
+fn retries_and_redispatch() {
+    play("http/retries.case");
+}
+
+#[test]
+fn answers_made_by_the_proxy() {
+    play("http/errors.case");
+}
+
+#[test]
+fn bodies_that_are_waited_for() {
+    play("http/buffering.case");
+}
+
+#[test]
+fn bodies_that_are_spliced() {
+    play("http/splicing.case");
+}

@@ -1,0 +1,12 @@
+//! Limits of connections and rates, and the queues in front of servers. The cases and what the
+//! reference does with them are in `tests/limits/`.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
+
+mod support;
+
+use support::play::play;
+
+#[test]
+fn connection_limits_and_queues() {
+    play("limits/limits.case");
+}

@@ -1,0 +1,543 @@
+//! Playing of cases: one proxy per group, fresh clients and cleared origins per case.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::{Case, Config, Flags, Step, show};
+use crate::support::client::{Client, End};
+use crate::support::origin::Origin;
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::sink::Sink;
+use crate::support::text::{escape, join_chunks, mask_pages, proxy_v2_as_text};
+use crate::support::{PATIENCE, cli, wait_for};
+
+const QUIET: Duration = Duration::from_millis(150);
+/// An end that takes longer than this came from a time-out and not from what happened before.
+const LATE: Duration = Duration::from_millis(450);
+
+/// What stands around the proxy of a group.
+struct Stage {
+    proxy: Option<Proxy>,
+    origins: BTreeMap<String, Origin>,
+    sinks: BTreeMap<String, Sink>,
+    /// Addresses that the proxy binds itself.
+    free: BTreeMap<String, SocketAddr>,
+    /// Keeps the refusing and the silent address as they are.
+    _odd: Vec<Socket>,
+    config: String,
+}
+
+/// Plays the cases of a group one after the other, in one process as long as it lives.
+pub(super) fn group(
+    group: &[usize],
+    cases: &[Case],
+    flags: &Flags,
+    record: bool,
+    mut done: impl FnMut(usize, Vec<String>),
+) {
+    let mut stage = Stage::new(&cases[group[0]].config);
+    for index in group {
+        let case = &cases[*index];
+        // A case that cannot be played (the proxy does not start) is a difference like any other.
+        let played = catch_unwind(AssertUnwindSafe(|| stage.play(case, flags, record)));
+        let mut lines = played.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            text.lines().map(|l| format!("= not played: {l}")).collect()
+        });
+        let dead = stage.proxy.as_mut().and_then(Proxy::exited);
+        if let Some(status) = dead {
+            let output = stage.proxy.as_ref().map(Proxy::output).unwrap_or_default();
+            lines.push(format!("= the proxy died: {status}"));
+            lines.extend(output.lines().map(String::from));
+            stage.proxy = None;
+        }
+        done(*index, lines);
+    }
+    if let Some(proxy) = stage.proxy.take()
+        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| proxy.stop()))
+        && let Some(last) = group.last()
+    {
+        let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        done(
+            *last,
+            text.lines().map(|l| format!("= not stopped: {l}")).collect(),
+        );
+    }
+}
+
+impl Stage {
+    fn new(config: &Config) -> Self {
+        let mut text = whole(config);
+        let (mut origins, mut sinks, mut odd) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut free = BTreeMap::new();
+        for name in placeholders(&text) {
+            let addr = match name.as_str() {
+                "dead" => refusing(&mut odd),
+                "full" => silent(&mut odd),
+                _ if name.starts_with("free") => *free.entry(name.clone()).or_insert_with(free_address),
+                _ if name.starts_with("log") => {
+                    let sink = sinks.entry(name.clone()).or_insert_with(Sink::new);
+                    ([127, 0, 0, 1], sink.port).into()
+                }
+                _ => origins
+                    .entry(name.clone())
+                    .or_insert_with(|| Origin::new(Vec::new()))
+                    .addr(),
+            };
+            text = text.replace(&format!("{{{name}}}"), &addr.to_string());
+            text = text.replace(&format!("{{{name}.port}}"), &addr.port().to_string());
+        }
+        Self {
+            proxy: None,
+            origins,
+            sinks,
+            free,
+            _odd: odd,
+            config: text,
+        }
+    }
+
+    fn play(&mut self, case: &Case, flags: &Flags, record: bool) -> Vec<String> {
+        let config = self.config.clone();
+        let proxy = self.proxy.get_or_insert_with(|| {
+            let mut setup = Setup::new(config);
+            setup.files = case.config.files.clone();
+            let proxy = setup.start();
+            let ready = wait_for(PATIENCE, || {
+                self.free.values().all(|a| is_listening(*a)).then_some(())
+            });
+            assert!(ready.is_some(), "nobody listens: {}", proxy.output());
+            proxy
+        });
+        let script = |name: &str| {
+            case.origins
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, s)| s.clone())
+        };
+        for (name, origin) in &self.origins {
+            origin.reset(script(name).unwrap_or_default());
+        }
+        if let Some(sink) = self.sinks.get("log") {
+            // The start messages, and what is left of the case before.
+            sink.collect(
+                usize::from(!flags.shared),
+                Duration::from_millis(5),
+                Duration::ZERO,
+                |_| true,
+            );
+        }
+        let mut actors = Actors {
+            proxy,
+            origins: &self.origins,
+            list: BTreeMap::new(),
+            answers: Vec::new(),
+            target: BTreeMap::new(),
+            free: &self.free,
+        };
+        for step in &case.steps {
+            actors.step(step);
+        }
+        let names: Vec<char> = actors.list.keys().copied().collect();
+        for who in names {
+            if flags.probe {
+                actors.probe(who);
+            } else {
+                actors.with(who, |c| c.read_quiet(QUIET));
+            }
+        }
+        let done = actors_done(actors);
+        self.result(case, flags, record, done)
+    }
+
+    fn result(&self, case: &Case, flags: &Flags, record: bool, done: Done) -> Vec<String> {
+        let mut names = done.names;
+        let mut lines = Vec::new();
+        let mut pages = Vec::new();
+        let named = |port: u16, name: &str| (port.to_string(), format!("{{{name}}}"));
+        names.extend(self.origins.iter().map(|(n, o)| named(o.addr().port(), n)));
+        names.extend(self.free.iter().map(|(n, a)| named(a.port(), n)));
+        if let Some(proxy) = &self.proxy {
+            names.extend(proxy.addrs().iter().map(|(n, a)| named(a.port(), n)));
+            names.push((proxy.pid().to_string(), "{pid}".into()));
+        }
+        for (who, got, notes) in done.clients {
+            lines.push(format!("= {who}"));
+            let (masked, sizes) = mask_pages(&got);
+            pages.extend(sizes);
+            lines.extend(show::bytes('<', &join_chunks(&masked), &names));
+            lines.extend(notes);
+        }
+        for answer in done.answers {
+            lines.push("= cli".into());
+            lines.extend(show::bytes('<', answer.as_bytes(), &names));
+        }
+        let logs = self.logs(case, flags, record);
+        self.settle();
+        for (name, origin) in &self.origins {
+            for (index, conn) in origin.records().iter().enumerate() {
+                lines.push(format!("= {name} connection {}", index + 1));
+                lines.extend(show::bytes(
+                    '>',
+                    &join_chunks(&proxy_v2_as_text(&conn.bytes)),
+                    &names,
+                ));
+                lines.push(
+                    if conn.ended_here {
+                        ". ended by the origin"
+                    } else {
+                        show::end(conn.end)
+                    }
+                    .into(),
+                );
+            }
+        }
+        for (name, log) in logs {
+            if !log.is_empty() {
+                lines.push(format!("= {name}"));
+                lines.extend(
+                    log.iter()
+                        .map(|l| format!(". {}", show::log(l, flags, &names, &pages))),
+                );
+            }
+        }
+        lines
+    }
+
+    /// The log lines of the case: as many as are recorded, and any more that come within a moment.
+    fn logs(&self, case: &Case, flags: &Flags, record: bool) -> Vec<(String, Vec<String>)> {
+        let mut all = Vec::new();
+        for (name, sink) in &self.sinks {
+            let mark = format!("= {name}");
+            let expected = case
+                .expected
+                .iter()
+                .skip_while(|l| **l != mark)
+                .skip(1)
+                .take_while(|l| l.starts_with(". "));
+            let wanted = if record { usize::MAX } else { expected.count() };
+            let limit = Duration::from_millis(if record { 600 } else { 3000 });
+            let keep = |line: &str| {
+                flags.rawlog || !(line.contains(" started.") || line.contains("GET /probe HTTP/1.1"))
+            };
+            all.push((
+                name.clone(),
+                sink.collect(wanted, limit, Duration::from_millis(30), keep),
+            ));
+        }
+        all
+    }
+
+    /// Gives the proxy a moment to close its connections to the origins.
+    fn settle(&self) {
+        let open = |o: &Origin| o.records().iter().any(|r| r.end == End::Open && !r.ended_here);
+        wait_for(Duration::from_millis(250), || {
+            (!self.origins.values().any(open)).then_some(())
+        });
+    }
+}
+
+/// One client of a case.
+#[derive(Default)]
+struct Actor {
+    /// Its connection, until it leaves.
+    client: Option<Client>,
+    /// What is to be said beside its bytes.
+    notes: Vec<String>,
+    /// What it got before it left.
+    got: Vec<u8>,
+    port: u16,
+}
+
+/// The clients of a case while it plays.
+struct Actors<'a> {
+    proxy: &'a Proxy,
+    origins: &'a BTreeMap<String, Origin>,
+    list: BTreeMap<char, Actor>,
+    target: BTreeMap<char, String>,
+    free: &'a BTreeMap<String, SocketAddr>,
+    answers: Vec<String>,
+}
+
+/// What is left of them.
+struct Done {
+    clients: Vec<(char, Vec<u8>, Vec<String>)>,
+    names: Vec<(String, String)>,
+    answers: Vec<String>,
+}
+
+fn actors_done(actors: Actors<'_>) -> Done {
+    let mut done = Done {
+        clients: Vec::new(),
+        names: Vec::new(),
+        answers: actors.answers,
+    };
+    for (who, mut actor) in actors.list {
+        if let Some(client) = actor.client {
+            actor.notes.push(show::end(client.end).into());
+            actor.got = client.got;
+        }
+        actor.notes.dedup();
+        done.names.push((actor.port.to_string(), format!("{{{who}}}")));
+        done.clients.push((who, actor.got, actor.notes));
+    }
+    done
+}
+
+impl Actors<'_> {
+    /// Does something with a client, which connects the first time that it is named.
+    fn with<T>(&mut self, who: char, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
+        let target = self.target.get(&who).map_or("fe", String::as_str);
+        let free = self.free.get(target).copied();
+        let addr = free.unwrap_or_else(|| self.proxy.addr(target));
+        let actor = self
+            .list
+            .entry(who)
+            .or_insert_with(|| match Client::try_connect(addr) {
+                Ok(client) => Actor {
+                    port: client.port,
+                    client: Some(client),
+                    ..Actor::default()
+                },
+                Err(e) => Actor {
+                    notes: vec![format!(". cannot connect: {:?}", e.kind())],
+                    ..Actor::default()
+                },
+            });
+        actor.client.as_mut().map(act)
+    }
+
+    /// Takes a client away and keeps what it got.
+    fn leave(&mut self, who: char, note: &str) -> Option<Client> {
+        let entry = self.list.get_mut(&who)?;
+        let client = entry.client.take()?;
+        entry.got.clone_from(&client.got);
+        entry.notes.push(note.into());
+        Some(client)
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::To(who, name) => {
+                self.target.insert(*who, name.clone());
+                self.with(*who, |_| ());
+            }
+            Step::Send(who, bytes) => {
+                self.with(*who, |c| c.send(bytes));
+            }
+            Step::Slow(who, bytes) => {
+                self.with(*who, |c| c.dribble(bytes, Duration::from_millis(1)));
+            }
+            Step::Shut(who) => {
+                self.with(*who, Client::shut);
+            }
+            Step::Small(who) => {
+                self.with(*who, |c| c.small_window());
+            }
+            Step::Reset(who) => {
+                if let Some(client) = self.leave(*who, ". reset by the client") {
+                    client.reset();
+                }
+            }
+            Step::Close(who) => drop(self.leave(*who, ". closed by the client")),
+            Step::Read(who, head) => {
+                let whole = self.with(*who, |c| c.read_response(*head, PATIENCE).is_some());
+                if whole == Some(false) {
+                    self.note(*who, ". no whole response");
+                }
+            }
+            Step::End(who) => {
+                let start = Instant::now();
+                let ended = self.with(*who, |c| c.read_to_end(PATIENCE));
+                if ended == Some(true) && start.elapsed() > LATE {
+                    self.note(*who, ". after a long wait");
+                }
+            }
+            Step::Quiet(who, ms) => {
+                self.with(*who, |c| c.read_quiet(Duration::from_millis(*ms)));
+            }
+            Step::Until(who, text) => {
+                let came = self.with(*who, |c| {
+                    c.read_until(PATIENCE, |g| crate::support::client::find(g, text).is_some())
+                });
+                if came == Some(false) {
+                    self.note(*who, &format!(". {} never came", escape(text)));
+                }
+            }
+            Step::Silent(who, ms) => {
+                let before = self.with(*who, |c| c.got.len());
+                self.with(*who, |c| c.read_once(Duration::from_millis(*ms)));
+                let silent = self.with(*who, |c| c.got.len()) == before;
+                self.note(*who, if silent { ". silence" } else { ". no silence" });
+            }
+            Step::Probe(who) => self.probe(*who),
+            Step::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
+            Step::Sync(name, text) => {
+                let origin = self
+                    .origins
+                    .get(name)
+                    .unwrap_or_else(|| panic!("no origin {name}"));
+                let came = |b: &[u8]| crate::support::client::find(b, text).is_some();
+                wait_for(PATIENCE, || {
+                    origin.records().iter().any(|r| came(&r.bytes)).then_some(())
+                });
+            }
+            Step::Cli(commands) => self.answers.push(cli::ask(self.proxy, commands)),
+        }
+    }
+
+    fn note(&mut self, who: char, text: &str) {
+        if let Some(entry) = self.list.get_mut(&who) {
+            entry.notes.push(text.into());
+        }
+    }
+
+    /// Finds out whether the connection still serves: a request of the usual kind must be answered.
+    fn probe(&mut self, who: char) {
+        self.with(who, |c| c.read_quiet(QUIET));
+        let Some(Actor {
+            client: Some(client),
+            notes,
+            ..
+        }) = self.list.get_mut(&who)
+        else {
+            return;
+        };
+        if client.end != End::Open {
+            return;
+        }
+        let before = client.got.len();
+        client.send(b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n");
+        let found = |got: &[u8]| crate::support::client::find(&got[before..], b"\r\n\r\n").is_some();
+        client.read_until(Duration::from_millis(400), found);
+        let probed = client.got[before..].to_ascii_lowercase();
+        if crate::support::client::find(&probed, b"x-probe: yes").is_some() {
+            client.got.truncate(before);
+            notes.push(". alive".into());
+        } else {
+            notes.push(". probe not answered".into());
+            client.read_to_end(Duration::from_secs(3));
+        }
+    }
+}
+
+/// The configuration of a case as one text, placeholders still in it.
+fn whole(config: &Config) -> String {
+    if !config.whole.is_empty() {
+        return config.whole.join("\n") + "\n";
+    }
+    let mut text = String::new();
+    let mut section = |head: &str, first: &[&str], lines: &[String], last: &[String]| {
+        text.push_str(head);
+        let first = first.iter().map(ToString::to_string);
+        for line in first.chain(lines.iter().cloned()).chain(last.iter().cloned()) {
+            text.push_str(&format!("\n    {line}"));
+        }
+        text.push('\n');
+    };
+    let own = |lines: &[String], word: &str| lines.iter().any(|l| l.starts_with(word));
+    let log = if own(&config.global, "log ") {
+        ""
+    } else {
+        "log {log} local0"
+    };
+    let kind: &[&str] = match () {
+        () if own(&config.defaults, "mode tcp") => &[],
+        () if own(&config.defaults, "# no httplog") => &["mode http"],
+        () => &["mode http", "option httplog"],
+    };
+    let times = [
+        "log global",
+        "timeout connect 1s",
+        "timeout client 700ms",
+        "timeout server 700ms",
+    ];
+    let usual = [kind, &times[..]].concat();
+    section("global", &["nbthread 1", log], &config.global, &[]);
+    section("defaults", &usual, &config.defaults, &[]);
+    section(
+        "frontend fe",
+        &["bind \"fd@${fe}\""],
+        &config.frontend,
+        &["default_backend be".into()],
+    );
+    let server = format!("server s1 {{s1}} {}", config.server.join(" "));
+    section("backend be", &[], &config.backend, &[server]);
+    text
+}
+
+/// The placeholders that stand for addresses, each once.
+fn placeholders(text: &str) -> Vec<String> {
+    let known = |n: &str| {
+        let number = |p: &str| {
+            n.strip_prefix(p)
+                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))
+        };
+        n == "dead" || n == "full" || number("log") || number("free") || (n.len() > 1 && number("s"))
+    };
+    let mut names: Vec<String> = text
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+        .map(|n| n.trim_end_matches(".port").to_string())
+        .filter(|n| known(n))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// An address that refuses connections: bound, not listening.
+fn refusing(keep: &mut Vec<Socket>) -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a TCP socket");
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any.into()).expect("a free port");
+    let addr = socket
+        .local_addr()
+        .ok()
+        .and_then(|a| a.as_socket())
+        .expect("a TCP address");
+    keep.push(socket);
+    addr
+}
+
+/// An address that never answers: a listener whose queue is full.
+fn silent(keep: &mut Vec<Socket>) -> SocketAddr {
+    let socket = crate::support::proxy::listener(0);
+    let addr = socket
+        .local_addr()
+        .ok()
+        .and_then(|a| a.as_socket())
+        .expect("a TCP address");
+    for _ in 0..4 {
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a TCP socket");
+        filler.set_nonblocking(true).expect("O_NONBLOCK");
+        let _ = filler.connect(&addr.into());
+        keep.push(filler);
+    }
+    keep.push(socket);
+    addr
+}
+
+/// An address that is free now.
+fn free_address() -> SocketAddr {
+    let socket = crate::support::proxy::listener(1);
+    socket
+        .local_addr()
+        .ok()
+        .and_then(|a| a.as_socket())
+        .expect("a TCP address")
+}
+
+/// Whether somebody listens on a port of 127.0.0.1, as the kernel tells it.
+fn is_listening(addr: SocketAddr) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let local = format!("0100007F:{:04X}", addr.port());
+    table.lines().any(|l| {
+        let words: Vec<&str> = l.split_whitespace().collect();
+        words.get(1) == Some(&local.as_str()) && words.get(3) == Some(&"0A")
+    })
+}

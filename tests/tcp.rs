@@ -1,0 +1,328 @@
+//! TCP mode: the relay with its half-closes, the PROXY protocol, and every kind of address that a bind
+//! or server line takes. Scripts with their recordings are in `tests/tcp/`.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
+
+mod support;
+
+use std::net::SocketAddr;
+use support::cli;
+use support::client::Client;
+use support::origin::{Act, Block, Origin, Trigger};
+use support::play::play;
+use support::proxy::{Proxy, Setup, listener};
+use support::{PATIENCE, TempDir, wait_for};
+
+#[test]
+fn relay() {
+    play("tcp/relay.case");
+}
+
+#[test]
+fn proxy_protocol() {
+    play("tcp/proxy-protocol.case");
+}
+
+/// An origin that answers the first byte with `text` and closes.
+fn greeter(text: &str) -> Vec<Block> {
+    let block = Block {
+        trigger: Trigger::Bytes(1),
+        acts: vec![Act::Send(text.into()), Act::Wait(20), Act::Close],
+    };
+    vec![block; 16]
+}
+
+fn config(binds: &str, server: &str) -> String {
+    format!(
+        "global\n nbthread 1\n stats socket fd@${{cli}} level admin\ndefaults\n mode tcp\n timeout connect 1s\n \
+         timeout client 3s\n timeout server 3s\nlisten front\n{binds}\n server s1 {server}\n"
+    )
+}
+
+/// What the proxy gives to one byte sent over a new connection.
+fn greeting(mut client: Client) -> String {
+    client.send(b"x");
+    assert!(client.read_to_end(PATIENCE), "no end: {:?}", client.got);
+    String::from_utf8_lossy(&client.got).into_owned()
+}
+
+/// Waits until somebody listens.
+fn connect_when_ready(proxy: &mut Proxy, connect: impl Fn() -> std::io::Result<Client>) -> Client {
+    let client = wait_for(PATIENCE, || {
+        assert!(proxy.exited().is_none(), "the proxy ended: {}", proxy.output());
+        connect().ok()
+    });
+    client.unwrap_or_else(|| panic!("nobody listens: {}", proxy.output()))
+}
+
+#[test]
+fn unix_bind_and_unix_server() {
+    let dir = TempDir::new();
+    let origin_path = dir.file("origin");
+    let _origin = Origin::unix(&origin_path, greeter("unix"));
+    let mut proxy = Setup::new(config(
+        " bind unix@{tmp}/front mode 600",
+        &format!("unix@{origin_path}"),
+    ))
+    .start();
+    let path = proxy.dir.file("front");
+    let client = connect_when_ready(&mut proxy, || Client::unix(&path));
+    let mode = std::fs::metadata(&path)
+        .expect("the socket is there")
+        .permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    assert_eq!(greeting(client), "unix");
+    proxy.stop();
+}
+
+#[test]
+fn plain_path_is_a_unix_socket() {
+    let origin = Origin::new(greeter("path"));
+    let mut proxy = Setup::new(config(" bind {tmp}/front", &origin.addr().to_string())).start();
+    let path = proxy.dir.file("front");
+    let client = connect_when_ready(&mut proxy, || Client::unix(&path));
+    assert_eq!(greeting(client), "path");
+    proxy.stop();
+}
+
+#[test]
+fn abstract_bind_and_abstract_server() {
+    // abns pads the name with NULs to the full length of a socket address; abnsz does not.
+    for kind in ["abns", "abnsz"] {
+        let front = format!("rptest-{}-{kind}-front", std::process::id());
+        let back = format!("rptest-{}-{kind}-back", std::process::id());
+        let whole = |name: &str| match kind {
+            "abns" => format!("\0{name}{}", "\0".repeat(107 - name.len())),
+            _ => format!("\0{name}"),
+        };
+        let _origin = Origin::unix(&whole(&back), greeter(kind));
+        let mut proxy = Setup::new(config(
+            &format!(" bind {kind}@{front}"),
+            &format!("{kind}@{back}"),
+        ))
+        .start();
+        let client = connect_when_ready(&mut proxy, || Client::unix(&whole(&front)));
+        assert_eq!(greeting(client), kind);
+        proxy.stop();
+    }
+}
+
+/// Ports that are free now, next to each other.
+fn free_range(count: u16) -> u16 {
+    let free = |port: u16| {
+        let addr: SocketAddr = ([127, 0, 0, 1], port).into();
+        std::net::TcpListener::bind(addr).is_ok()
+    };
+    (0..50)
+        .find_map(|_| {
+            let socket = listener(1);
+            let first = socket.local_addr().ok()?.as_socket()?.port().checked_add(1)?;
+            drop(socket);
+            first.checked_add(count)?;
+            (0..count).all(|n| free(first + n)).then_some(first)
+        })
+        .expect("some free ports in a row")
+}
+
+#[test]
+fn port_range_on_bind_and_offset_on_server() {
+    let origin = Origin::new(greeter("range"));
+    let first = free_range(3);
+    let offset = i32::from(origin.addr().port()) - i32::from(first);
+    // The server's port is the client's destination port plus an offset: only the first port reaches it.
+    let binds = format!(" bind 127.0.0.1:{first}-{}", first + 2);
+    let mut proxy = Setup::new(config(&binds, &format!("127.0.0.1:{offset:+}"))).start();
+    let to = |port: u16| Client::try_connect(([127, 0, 0, 1], port).into());
+    let client = connect_when_ready(&mut proxy, || to(first));
+    assert_eq!(greeting(client), "range");
+    for port in [first + 1, first + 2] {
+        let client = to(port).expect("every port of the range is open");
+        assert_eq!(greeting(client), "", "port {port}");
+    }
+    assert!(to(first + 3).is_err(), "the range has an end");
+    proxy.stop();
+}
+
+#[test]
+fn comma_list_and_two_binds() {
+    let origin = Origin::new(greeter("list"));
+    let first = free_range(3);
+    let binds = format!(
+        " bind 127.0.0.1:{first},127.0.0.1:{}\n bind 127.0.0.1:{}",
+        first + 1,
+        first + 2
+    );
+    let mut proxy = Setup::new(config(&binds, &origin.addr().to_string())).start();
+    for port in first..first + 3 {
+        let addr: SocketAddr = ([127, 0, 0, 1], port).into();
+        let client = connect_when_ready(&mut proxy, || Client::try_connect(addr));
+        assert_eq!(greeting(client), "list");
+    }
+    proxy.stop();
+}
+
+#[test]
+fn dual_stack_wildcard() {
+    let origin = Origin::new(greeter("dual"));
+    let port = free_range(1);
+    for (bind, four, six) in [
+        (format!(" bind [::]:{port} v4v6"), true, true),
+        (format!(" bind [::]:{port} v6only"), false, true),
+        (format!(" bind *:{port}"), true, false),
+        (format!(" bind ipv4@0.0.0.0:{port}"), true, false),
+    ] {
+        let mut proxy = Setup::new(config(&bind, &origin.addr().to_string())).start();
+        let v4: SocketAddr = ([127, 0, 0, 1], port).into();
+        let v6: SocketAddr = ([0u16, 0, 0, 0, 0, 0, 0, 1], port).into();
+        let client = connect_when_ready(&mut proxy, || Client::try_connect(if six { v6 } else { v4 }));
+        assert_eq!(greeting(client), "dual", "{bind}");
+        assert_eq!(Client::try_connect(v4).is_ok(), four, "{bind}");
+        assert_eq!(Client::try_connect(v6).is_ok(), six, "{bind}");
+        proxy.stop();
+    }
+}
+
+/// One inherited descriptor in two bind lines: whichever of them accepts, the connection is served.
+#[test]
+fn same_descriptor_in_two_binds() {
+    let origin = Origin::new(greeter("shared"));
+    let text = format!(
+        "{}listen second\n bind fd@${{fe}}\n server s1 {}\n",
+        config(" bind fd@${fe}", &origin.addr().to_string()),
+        origin.addr()
+    );
+    let proxy = Setup::new(text).start();
+    for _ in 0..8 {
+        assert_eq!(greeting(proxy.client("fe")), "shared");
+    }
+    let served =
+        cli::count(&proxy, "front", "FRONTEND", "stot") + cli::count(&proxy, "second", "FRONTEND", "stot");
+    assert_eq!(served, 8);
+    proxy.stop();
+}
+
+/// Moves `size` bytes from origin to client and back through a proxy with the given options.
+fn transfer(options: &str, size: usize) -> Proxy {
+    let data: Vec<u8> = (0..size)
+        .map(|n| u8::try_from(n % 251).expect("below 251"))
+        .collect();
+    let script = vec![Block {
+        trigger: Trigger::Bytes(1),
+        acts: vec![Act::Send(data.clone()), Act::Shut],
+    }];
+    let origin = Origin::new(script);
+    let text = config(
+        &format!(" bind fd@${{fe}}\n{options}"),
+        &origin.addr().to_string(),
+    );
+    let proxy = Setup::new(text).start();
+    let mut client = proxy.client("fe");
+    client.send(b"x");
+    assert!(
+        client.read_to_end(PATIENCE),
+        "no end after {} bytes",
+        client.got.len()
+    );
+    assert!(
+        client.got == data,
+        "{options}: {} bytes came, not those that were sent",
+        client.got.len()
+    );
+    client.send(&data);
+    client.shut();
+    let all = wait_for(PATIENCE, || {
+        (origin.records().first()?.bytes.len() > data.len()).then_some(())
+    });
+    assert!(
+        all.is_some() && origin.records()[0].bytes[1..] == data,
+        "{options}: the other direction"
+    );
+    drop(client);
+    proxy
+}
+
+/// splice moves the bytes when it is asked for, and `show info` counts them; the bytes are the same
+/// either way.
+#[test]
+fn splice_is_used_when_asked_and_counted() {
+    const SIZE: usize = 3_000_000;
+    let spliced = |proxy: &Proxy| {
+        cli::info(proxy, "TotalSplicedBytesOut")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    let plain = transfer("", SIZE);
+    assert_eq!(spliced(&plain), 0);
+    plain.stop();
+    for options in [
+        " option splice-response",
+        " option splice-request",
+        " option splice-request\n option splice-response",
+    ] {
+        let proxy = transfer(options, SIZE);
+        assert!(spliced(&proxy) > 0, "{options}");
+        proxy.stop();
+    }
+    let auto = transfer(" option splice-auto", SIZE);
+    auto.stop();
+}
+
+/// Bodies of HTTP go through a pipe too: with a length, in chunks, and the same bytes come out.
+#[test]
+fn bodies_are_spliced_when_asked() {
+    let body: Vec<u8> = (0..1_000_000_u32)
+        .map(|n| n.to_le_bytes()[usize::from(n % 3 == 0)])
+        .collect();
+    let length = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let chunk = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:X}\r\n",
+        body.len()
+    );
+    for (head, tail) in [(length.as_str(), ""), (chunk.as_str(), "\r\n0\r\n\r\n")] {
+        let answer = [head.as_bytes(), &body, tail.as_bytes()].concat();
+        let origin = Origin::new(vec![Block {
+            trigger: Trigger::Bytes(1),
+            acts: vec![Act::Send(answer)],
+        }]);
+        let proxy = Setup::new(format!(
+            "global\n nbthread 1\n stats socket fd@${{cli}} level admin\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 1s\n \
+             option splice-response\nfrontend fe\n bind fd@${{fe}}\n default_backend be\nbackend be\n server s1 {}\n",
+            origin.addr()
+        ))
+        .start();
+        let mut client = proxy.client("fe");
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        assert!(
+            client.read_to_end(PATIENCE),
+            "no end after {} bytes",
+            client.got.len()
+        );
+        let end = [&body, tail.as_bytes()].concat();
+        assert!(
+            client.got.ends_with(&end),
+            "{} bytes came, not those that were sent",
+            client.got.len()
+        );
+        let spliced: u64 = cli::info(&proxy, "TotalSplicedBytesOut")
+            .parse()
+            .expect("a number");
+        assert!(spliced > 0, "nothing was spliced");
+        drop(client);
+        proxy.stop();
+    }
+}
+
+/// Bytes and sessions of the relay in `show stat`.
+#[test]
+fn relay_counters() {
+    let origin = Origin::new(greeter("12345"));
+    let proxy = Setup::new(config(" bind fd@${fe}", &origin.addr().to_string())).start();
+    for _ in 0..3 {
+        assert_eq!(greeting(proxy.client("fe")), "12345");
+    }
+    let counters = || ["stot", "bin", "bout"].map(|c| cli::count(&proxy, "front", "FRONTEND", c));
+    let settled = wait_for(PATIENCE, || (counters() == [3, 3, 15]).then_some(()));
+    assert!(settled.is_some(), "{:?}", counters());
+    assert_eq!(cli::count(&proxy, "front", "s1", "stot"), 3);
+    assert_eq!(cli::count(&proxy, "front", "BACKEND", "bout"), 15);
+    proxy.stop();
+}
