@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use support::client::{Client, End};
+use support::ports::free_ports;
 use support::proxy::{Proxy, Setup, signal};
 use support::{PATIENCE, wait_for};
 
@@ -93,23 +94,11 @@ fn is_listed(own: u16, peer: u16) -> Option<bool> {
     }))
 }
 
-/// A port that nobody listens on at the moment.
-fn free_port() -> u16 {
-    let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
-    let any: SocketAddr = (Ipv6Addr::UNSPECIFIED, 0).into();
-    socket.bind(&any.into()).expect("a free port");
-    socket
-        .local_addr()
-        .ok()
-        .and_then(|bound| bound.as_socket())
-        .map_or(0, |bound| bound.port())
-}
-
 /// The example with other ports, and where it listens.
 fn start_example(origin: &Origin) -> (Proxy, SocketAddr) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mptcp.cfg");
     let text = std::fs::read_to_string(file).expect("the example is there");
-    let port = free_port();
+    let port = free_ports(1);
     let text = text
         .replace("mptcp@[::]:5000", &format!("mptcp@[::]:{port}"))
         .replace("mptcp@[::]:4331", &format!("mptcp@[::]:{}", origin.port));

@@ -9,7 +9,8 @@ use support::cli;
 use support::client::Client;
 use support::origin::{Act, Block, Origin, Trigger};
 use support::play::play;
-use support::proxy::{Proxy, Setup, listener};
+use support::ports::free_ports;
+use support::proxy::{Proxy, Setup};
 use support::{PATIENCE, TempDir, wait_for};
 
 #[test]
@@ -106,27 +107,10 @@ fn abstract_bind_and_abstract_server() {
     }
 }
 
-/// Ports that are free now, next to each other.
-fn free_range(count: u16) -> u16 {
-    let free = |port: u16| {
-        let addr: SocketAddr = ([127, 0, 0, 1], port).into();
-        std::net::TcpListener::bind(addr).is_ok()
-    };
-    (0..50)
-        .find_map(|_| {
-            let socket = listener(1);
-            let first = socket.local_addr().ok()?.as_socket()?.port().checked_add(1)?;
-            drop(socket);
-            first.checked_add(count)?;
-            (0..count).all(|n| free(first + n)).then_some(first)
-        })
-        .expect("some free ports in a row")
-}
-
 #[test]
 fn port_range_on_bind_and_offset_on_server() {
     let origin = Origin::new(greeter("range"));
-    let first = free_range(3);
+    let first = free_ports(4);
     let offset = i32::from(origin.addr().port()) - i32::from(first);
     // The server's port is the client's destination port plus an offset: only the first port reaches it.
     let binds = format!(" bind 127.0.0.1:{first}-{}", first + 2);
@@ -145,7 +129,7 @@ fn port_range_on_bind_and_offset_on_server() {
 #[test]
 fn comma_list_and_two_binds() {
     let origin = Origin::new(greeter("list"));
-    let first = free_range(3);
+    let first = free_ports(3);
     let binds = format!(
         " bind 127.0.0.1:{first},127.0.0.1:{}\n bind 127.0.0.1:{}",
         first + 1,
@@ -163,7 +147,7 @@ fn comma_list_and_two_binds() {
 #[test]
 fn dual_stack_wildcard() {
     let origin = Origin::new(greeter("dual"));
-    let port = free_range(1);
+    let port = free_ports(1);
     for (bind, four, six) in [
         (format!(" bind [::]:{port} v4v6"), true, true),
         (format!(" bind [::]:{port} v6only"), false, true),

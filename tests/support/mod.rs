@@ -12,6 +12,7 @@ pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod origin;
 pub(crate) mod play;
+pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod sink;
 pub(crate) mod text;

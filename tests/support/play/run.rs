@@ -522,14 +522,9 @@ fn silent(keep: &mut Vec<Socket>) -> SocketAddr {
     addr
 }
 
-/// An address that is free now.
+/// An address where nobody listens.
 fn free_address() -> SocketAddr {
-    let socket = crate::support::proxy::listener(1);
-    socket
-        .local_addr()
-        .ok()
-        .and_then(|a| a.as_socket())
-        .expect("a TCP address")
+    ([127, 0, 0, 1], crate::support::ports::free_ports(1)).into()
 }
 
 /// Whether somebody listens on a port of 127.0.0.1, as the kernel tells it.
