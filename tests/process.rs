@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 use support::origin::{Act, Block, Origin, Trigger};
 use support::proxy::{Setup, run, signal};
+use support::sink::Sink;
 use support::{PATIENCE, TempDir, wait_for};
 
 const TIMES: &str = " timeout connect 1s\n timeout client 5s\n timeout server 5s\n";
@@ -290,6 +291,82 @@ fn hard_stop_after_a_soft_one() {
         start.elapsed() >= Duration::from_millis(250),
         "not before its time"
     );
+}
+
+/// A hard stop cuts every stream off, tells so in its log line, and says on the way what it does. A client that
+/// has not finished its first request holds the end up for a moment.
+#[test]
+fn hard_stop_logs_what_it_cuts_off() {
+    let answer = |bytes: &[u8]| Block {
+        trigger: Trigger::Request,
+        acts: vec![Act::Raw, Act::Send(bytes.to_vec())],
+    };
+    let never = |trigger| Block {
+        trigger,
+        acts: Vec::new(),
+    };
+    let waits = Origin::new(vec![never(Trigger::Request)]);
+    let transfers = Origin::new(vec![answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")]);
+    let relays = Origin::new(vec![never(Trigger::Bytes(5))]);
+    let sink = Sink::new();
+    let text = format!(
+        "global\n nbthread 1\n hard-stop-after 1s\n log 127.0.0.1:{} local0\ndefaults\n log global\n mode http\n \
+         option httplog\n timeout connect 9s\n timeout client 9s\n timeout server 9s\n\
+         frontend f1\n bind fd@${{f1}}\n default_backend b1\nbackend b1\n server s1 {} maxconn 1\n\
+         frontend f2\n bind fd@${{f2}}\n default_backend b2\nbackend b2\n server s1 {}\n\
+         frontend f3\n mode tcp\n option tcplog\n bind fd@${{f3}}\n default_backend b3\n\
+         backend b3\n mode tcp\n server s1 {}\n",
+        sink.port,
+        waits.addr(),
+        transfers.addr(),
+        relays.addr()
+    );
+    let mut proxy = Setup::new(text).start();
+    let get = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut half = proxy.client("f1");
+    half.send(b"GET /");
+    let mut waiting = proxy.client("f1");
+    waiting.send(get);
+    wait_for(PATIENCE, || waits.text().contains("GET /").then_some(()));
+    let mut queued = proxy.client("f1");
+    queued.send(get);
+    let mut transfer = proxy.client("f2");
+    transfer.send(get);
+    assert!(transfer.read_until(PATIENCE, |got| got.ends_with(b"abc")));
+    let mut relay = proxy.client("f3");
+    relay.send(b"hello");
+    wait_for(PATIENCE, || relays.text().contains("hello").then_some(()));
+    proxy.signal("USR1");
+    sink.expect("]: soft-stop running for too long, performing a hard-stop.");
+    sink.expect("]: Proxy f1 hard-stopped (3 remaining conns will be closed).");
+    let timers = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let at = words
+            .iter()
+            .position(|word| word.contains("/s1") || word.contains("/<NOSRV>"));
+        words[at.expect("a server")..].join(" ")
+    };
+    let line = timers(&sink.expect(" f1 b1/s1 "));
+    assert!(
+        line.contains("/-1/") && line.contains(" 500 0 - - KC-- 5/3/1/0/0 0/0 "),
+        "{line}"
+    );
+    let line = timers(&sink.expect(" f1 b1/<NOSRV> "));
+    assert!(
+        line.contains("/-1/-1/-1/") && line.contains(" 500 0 - - KC-- 4/2/0/0/0 0/1 "),
+        "{line}"
+    );
+    let line = timers(&sink.expect(" f2 b2/s1 "));
+    assert!(line.contains(" 500 54 - - KC-- 3/1/0/0/0 0/0 "), "{line}");
+    let line = timers(&sink.expect(" f3 b3/s1 "));
+    assert!(line.contains(" 0 KC 2/1/0/0/0 0/0"), "{line}");
+    sink.expect("]: Some tasks resisted to hard-stop, exiting now.");
+    proxy.wait(PATIENCE).expect("the process ends");
+    for client in [&mut half, &mut waiting, &mut queued, &mut transfer, &mut relay] {
+        let seen = client.got.len();
+        assert!(client.read_to_end(PATIENCE));
+        assert_eq!(client.got.len(), seen, "nobody is told anything");
+    }
 }
 
 /// SIGINT and SIGTERM end at once, whatever is in flight. Without a master the signal shows.

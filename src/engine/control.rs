@@ -54,9 +54,14 @@ pub(super) enum Phase {
     Grace,
     /// No new connections; the rest comes to its end.
     Stopping,
+    /// Streams were cut off; what is left has a moment to go.
+    Killing,
     /// To be left at once.
     Over,
 }
+
+/// Milliseconds between a hard stop and the end of the process, where something outlives it.
+const KILL_WAIT_MS: u64 = 1_000;
 
 impl Worker {
     pub(super) fn on_control(&mut self, index: usize) {
@@ -282,22 +287,63 @@ impl Worker {
     pub(super) fn is_over(&self) -> bool {
         match self.phase {
             Phase::Over => true,
-            Phase::Stopping => {
+            Phase::Stopping | Phase::Killing => {
                 self.core.state.process.conns == 0 && self.streams.is_empty() && self.runtime.is_empty()
             }
             Phase::Serving | Phase::Grace => false,
         }
     }
 
-    /// The last words of every stream that is cut off.
-    pub(super) fn farewell(&mut self) {
-        if self.phase == Phase::Over {
+    /// The soft stop takes too long: cuts every stream off, each with its log line. What has no stream (a client
+    /// that has not finished its first request, a conversation of the runtime socket) goes a moment later.
+    pub(super) fn hard_stop(&mut self) {
+        if self.phase == Phase::Killing {
+            self.tell_all("Some tasks resisted to hard-stop, exiting now.");
+            self.phase = Phase::Over;
             return;
         }
+        self.tell_all("soft-stop running for too long, performing a hard-stop.");
+        let config = self.core.config.clone();
+        for proxy in config.proxies.iter().filter(|proxy| proxy.caps.frontend) {
+            let conns = self.core.state.proxy(proxy.id).fe_conns;
+            if conns > 0 {
+                let text = format!(
+                    "Proxy {} hard-stopped ({conns} remaining conns will be closed).",
+                    proxy.name
+                );
+                log::warn!("{text}");
+                self.log_for(proxy, Level::Warning, &text);
+            }
+        }
+        self.kill_streams();
+        self.phase = Phase::Killing;
+        let when = self.core.now().plus_ms(KILL_WAIT_MS);
+        self.core
+            .wheel
+            .schedule(Duty::HardStop.key(), &mut self.hard_stop, when);
+    }
+
+    fn kill_streams(&mut self) {
         let keys: Vec<Key> = self.streams.iter().map(|(key, _)| key).collect();
+        for key in &keys {
+            // No slot that one of them frees is to go to another.
+            if let Some(stream) = self.streams.get_mut(*key) {
+                self.core.queues_cancel(*key, &mut stream.facts);
+            }
+        }
         for key in keys {
             self.run_stream(key, Wake::Kill);
         }
+    }
+
+    /// Tells the operator about the process: on the terminal and in the global logs.
+    fn tell_all(&mut self, text: &str) {
+        log::warn!("{text}");
+        let wall_us = self.core.clock.stamp().wall_us;
+        self.core.logger.line.clear();
+        self.core.logger.line.extend_from_slice(text.as_bytes());
+        let config = self.core.config.clone();
+        self.core.logger.send_line(&config, None, Level::Warning, wall_us);
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::bind::Bound;
 use super::conn::{Owner, Side};
-use super::control::{Control, ControlSource, Phase};
+use super::control::{ControlSource, Phase};
 use super::core::{Core, Wake};
 use super::idle::IdleConns;
 use super::listener::{Listening, Stop};
@@ -281,7 +281,6 @@ impl Worker {
             self.run_streams();
             self.accept_all();
         }
-        self.farewell();
         Ok(())
     }
 
@@ -390,7 +389,7 @@ impl Worker {
                 }
             }
             Some(Duty::HardStop) if self.core.wheel.check(key, &mut self.hard_stop, now) == Due::Fired => {
-                self.obey(Control::Stop);
+                self.hard_stop();
             }
             Some(Duty::Grace) if self.core.wheel.check(key, &mut self.grace, now) == Due::Fired => {
                 self.begin_stopping();

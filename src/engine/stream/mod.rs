@@ -312,7 +312,7 @@ impl Stream {
             Wake::Io => {}
             Wake::Timer => self.on_timer(core),
             Wake::Granted(granted) => self.on_granted(core, granted),
-            Wake::Kill => self.abort(core, Who::Killed, When::None),
+            Wake::Kill => self.kill(core),
         }
         for _ in 0..STEPS_MAX {
             let next = match self.step {
@@ -355,11 +355,23 @@ impl Stream {
         self.facts.backend
     }
 
-    /// Ends the stream from outside, whatever it does.
-    fn abort(&mut self, core: &mut Core, who: Who, when: When) {
-        self.facts.cause.set(who, when);
-        self.set_term_phase();
+    /// Ends the stream from outside, whatever it does. One that has its answer already, or no request yet, is
+    /// left to its end.
+    fn kill(&mut self, core: &mut Core) {
+        if matches!(
+            self.step,
+            Step::Request | Step::Reply | Step::Drain | Step::Finish
+        ) {
+            return;
+        }
+        // As HAProxy: the phase of a killed stream is always that of connecting, the status that of an error
+        // of ours, though the client is told nothing.
+        self.facts.cause.set(Who::Killed, When::Connect);
+        if self.http {
+            self.facts.status = 500;
+        }
         core.queues_cancel(self.key, &mut self.facts);
+        self.drop_back(core, true);
         self.front_dead = true;
         self.step = Step::Finish;
     }
