@@ -391,6 +391,14 @@ fn hard_stop() {
     }
 }
 
+/// A shell has what it runs in the background ignore SIGINT; that must not make a proxy that cannot be ended.
+#[test]
+fn sigint_ends_a_proxy_that_inherited_it_ignored() {
+    let origin = Origin::new(Vec::new());
+    let proxy = Setup::new(served(&origin)).shell("trap '' INT").start();
+    proxy.stop();
+}
+
 /// SIGHUP in a single process reports the servers and harms nothing.
 #[test]
 fn sighup_harms_nothing() {

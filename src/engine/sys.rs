@@ -491,6 +491,23 @@ impl Default for RightsMessage {
     }
 }
 
+/// SIGINT does what it does by default, and no signal is held back, whatever the parent process left behind (a shell
+/// ignores SIGINT for what it runs in the background).
+///
+/// # Errors
+/// Those of sigprocmask(2).
+pub fn reset_signals() -> io::Result<()> {
+    // SAFETY: the default action is no function of this program's.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset writes the whole set, which sigprocmask then reads; the old set is not asked for.
+    check(unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    })
+    .map(drop)
+}
+
 /// Sends one descriptor over a stream socket (unix(7), SCM_RIGHTS); it stays open here.
 ///
 /// # Errors

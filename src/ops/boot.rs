@@ -102,6 +102,8 @@ fn print(text: impl AsRef<[u8]>) {
 /// The program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let clock = Clock::start();
+    // Where the system refuses that, the process has to live with what it was given.
+    let _ = sys::reset_signals();
     let args: Vec<OsString> = args.into_iter().collect();
     let program = args.first().cloned().unwrap_or_default();
     let name = program

@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) sockets: Vec<(String, Socket)>,
     /// Files to write beside the configuration.
     pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// A shell command that sets the stage; the proxy then takes the shell's place.
+    pub(crate) shell: Option<&'static str>,
     /// Wait until the inherited sockets are polled.
     pub(crate) wait_ready: bool,
 }
@@ -42,6 +44,7 @@ impl Setup {
             env: Vec::new(),
             sockets: Vec::new(),
             files: Vec::new(),
+            shell: None,
             wait_ready: true,
         }
     }
@@ -55,6 +58,12 @@ impl Setup {
     /// One more environment variable.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// A shell command to run first, in the process that becomes the proxy.
+    pub(crate) fn shell(mut self, command: &'static str) -> Self {
+        self.shell = Some(command);
         self
     }
 
@@ -95,7 +104,15 @@ impl Proxy {
                 sockets.push((name, listener(100)));
             }
         }
-        let mut command = Command::new(super::binary());
+        let mut command = match setup.shell {
+            None => Command::new(super::binary()),
+            Some(prelude) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]);
+                shell.arg(super::binary());
+                shell
+            }
+        };
         let tmp = dir.path().display().to_string();
         command
             .args(setup.args.iter().map(|a| a.replace("{tmp}", &tmp)))
