@@ -300,6 +300,9 @@ impl Worker {
         if effects.wake_listeners {
             core.listeners_may_go = true;
         }
+        if let Some(server) = effects.serve_queue {
+            core.serve_queues(server, config.server(server).proxy);
+        }
         result
     }
 

@@ -144,6 +144,8 @@ pub trait Sights {
 pub struct Effects {
     /// A limit was raised: listeners that wait for a slot look again.
     pub wake_listeners: bool,
+    /// The limit of a server was changed: its queue looks again.
+    pub serve_queue: Option<ServerId>,
     /// From now on the connection may stay idle so long, milliseconds.
     pub idle_timeout_ms: Option<u32>,
 }

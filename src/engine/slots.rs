@@ -30,7 +30,7 @@ impl Core {
     }
 
     /// Hands free slots of a server to the streams that wait for it or for any.
-    fn serve_queues(&mut self, server: ServerId, backend: ProxyId) {
+    pub(crate) fn serve_queues(&mut self, server: ServerId, backend: ProxyId) {
         loop {
             let numbers = self.state.server(server);
             let waiting = numbers.queued > 0 || self.state.proxy(backend).queued > 0;

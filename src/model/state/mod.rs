@@ -94,6 +94,8 @@ pub struct ServerState {
     pub served: u32,
     /// Streams waiting in its queue.
     pub queued: u32,
+    /// `maxconn` as set by the operator, 0 for none; `None` is what was written.
+    pub maxconn: Option<u32>,
     /// Weight as set by the operator, 0 to 256.
     pub weight: u32,
     /// Connections kept idle at present, private ones not counted.

@@ -137,15 +137,7 @@ impl SessDump {
             }));
         };
         self.filter = match kind {
-            "server" => {
-                let (backend, server) = name
-                    .split_once('/')
-                    .ok_or_else(|| Answer::error("Require 'backend/server'."))?;
-                let backend = backend_id(backend, cx)?;
-                let mut servers = cx.config.proxy(backend).servers.iter().copied();
-                let found = servers.find(|id| *cx.config.server(*id).name == *server);
-                Filter::Server(found.ok_or_else(|| Answer::error("No such server."))?)
-            }
+            "server" => Filter::Server(server_id(name, cx)?),
             "backend" => Filter::Backend(backend_id(name, cx)?),
             _ => {
                 let found = cx.config.frontend_by_name.get(name).copied();
@@ -192,6 +184,17 @@ impl SessDump {
         self.ended = self.id.is_some();
         true
     }
+}
+
+/// The server of a name `backend/server`.
+pub(super) fn server_id(name: &str, cx: &Cx<'_>) -> Result<ServerId, Answer> {
+    let (backend, server) = name
+        .split_once('/')
+        .ok_or_else(|| Answer::error("Require 'backend/server'."))?;
+    let backend = backend_id(backend, cx)?;
+    let mut servers = cx.config.proxy(backend).servers.iter().copied();
+    let found = servers.find(|id| *cx.config.server(*id).name == *server);
+    found.ok_or_else(|| Answer::error("No such server."))
 }
 
 fn backend_id(name: &str, cx: &Cx<'_>) -> Result<ProxyId, Answer> {

@@ -1,6 +1,7 @@
 //! The commands that change something: counters, limits, and the conversation itself.
 
 use super::answer::{Answer, PromptMode};
+use super::sess::server_id;
 use super::show::leading_int;
 use super::table::Call;
 use crate::conf::units::{TimeUnit, parse_time};
@@ -127,6 +128,32 @@ pub(super) fn maxconn_global(call: &mut Call<'_>, cx: &mut Cx<'_>) -> Answer {
         .filter(|value| *value > 0)
         .unwrap_or(hard);
     cx.effects.wake_listeners = true;
+    Answer::Done
+}
+
+/// `set maxconn server <backend>/<server> <value>`
+pub(super) fn maxconn_server(call: &mut Call<'_>, cx: &mut Cx<'_>) -> Answer {
+    let id = match server_id(call.arg(0), cx) {
+        Ok(id) => id,
+        Err(answer) => return answer,
+    };
+    let word = call.arg(1);
+    if word.is_empty() {
+        return Answer::error("Require <maxconn>.");
+    }
+    let number = word.trim_ascii_start();
+    let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+    if len == 0 {
+        return Answer::error("maxconn string empty or preceded by garbage");
+    }
+    if len < digits.len() {
+        return Answer::error("Trailing garbage in maxconn string");
+    }
+    // As HAProxy: what is below zero or beyond the range is as good as no limit.
+    let value = digits.parse().ok().filter(|_| !number.starts_with('-'));
+    cx.state.server_mut(id).maxconn = Some(value.unwrap_or(u32::MAX));
+    cx.effects.serve_queue = Some(id);
     Answer::Done
 }
 

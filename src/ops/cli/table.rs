@@ -101,6 +101,13 @@ pub static COMMANDS: &[Command] = &[
         set::maxconn_global,
     ),
     row(
+        &["set", "maxconn", "server"],
+        "set maxconn server <bk>/<srv> <value>",
+        "change the maxconn of a server",
+        Admin,
+        set::maxconn_server,
+    ),
+    row(
         &["set", "severity-output"],
         "set severity-output [none|number|string]",
         "mark messages with their severity",

@@ -53,7 +53,7 @@ pub static PROXY_COLUMNS: &[Column] = &[
     )
     .li(|v| U32(v.listener.maxconn))
     .fe(|v| U32(v.state.maxconn))
-    .sv(|v| limit(v.server.maxconn))
+    .sv(|v| limit(v.state.maxconn.unwrap_or(v.server.maxconn)))
     .be(|v| U32(v.state.fullconn)),
     Column::new("stot", Tag::KEPT_COUNTER, "Sessions since the start")
         .li(|v| U64(v.counters.sessions))

@@ -66,9 +66,15 @@ impl Load {
     pub fn of(config: &Config, state: &State, id: ServerId, now: Ticks) -> Self {
         let server = config.server(id);
         let living = state.server(id);
+        let (maxconn, minconn) = match living.maxconn {
+            None => (server.maxconn, server.minconn),
+            // A limit that does not follow the load stays so.
+            Some(maxconn) if server.minconn == 0 || server.minconn >= server.maxconn => (maxconn, 0),
+            Some(maxconn) => (maxconn, server.minconn),
+        };
         let limit = queue::dynamic_maxconn(
-            server.maxconn,
-            server.minconn,
+            maxconn,
+            minconn,
             state.proxy(server.proxy).be_conns,
             config.proxy(server.proxy).fullconn.unwrap_or(0),
         );
