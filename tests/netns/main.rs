@@ -91,14 +91,14 @@ fn fallback_to_an_origin_without_multipath() {
     assert_eq!(world.counter("proxy", "MPCapableSYNACKRX"), 0, "and not granted");
 }
 
-#[test]
-fn a_lost_path_does_not_end_the_transfer() {
+/// A slow transfer during which a path is lost, as `lose` does it, once on each leg.
+fn loses_a_path(lose: impl Fn(&World, &str)) {
     for (leg, link) in [("client", "c1"), ("origin", "o1")] {
         let Some(mut world) = world() else { return };
         world.start_origin("mptcp");
         world.start_proxy(&config("mptcp@0.0.0.0", "mptcp@10.77.3.2"));
         let transfer = world.start_client("mptcp", "10.77.1.2:5000", "/slow");
-        // Both legs have a second path before the first is cut.
+        // Both legs have a second path before the first is lost.
         let joined = wait_for(PATIENCE, || {
             let both =
                 world.counter("proxy", "MPJoinAckRx") >= 1 && world.counter("origin", "MPJoinAckRx") >= 1;
@@ -106,11 +106,22 @@ fn a_lost_path_does_not_end_the_transfer() {
         });
         assert!(joined.is_some(), "no second path: {}", world.proxy_output());
         std::thread::sleep(Duration::from_millis(200));
-        world.cut(link);
+        lose(&world, link);
         let answer = transfer.wait();
         assert!(
             answer.contains("length=2000000"),
             "the {leg} leg lost {link}: {answer}"
         );
     }
+}
+
+#[test]
+fn a_lost_path_does_not_end_the_transfer() {
+    loses_a_path(World::cut);
+}
+
+/// The harder case: no device goes down, packets only cease to arrive.
+#[test]
+fn a_silent_path_does_not_end_the_transfer() {
+    loses_a_path(World::silence);
 }

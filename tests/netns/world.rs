@@ -6,6 +6,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::roles::ARGUMENTS;
 use crate::support::{PATIENCE, TempDir, wait_for};
 
+/// The paths: a namespace with its device, another, and their network; the first has host 1 in it, the second host 2.
+const PATHS: [[(&str, &str); 2]; 4] = [
+    [("client", "c1"), ("proxy", "p1")],
+    [("client", "c2"), ("proxy", "p2")],
+    [("proxy", "p3"), ("origin", "o1")],
+    [("proxy", "p4"), ("origin", "o2")],
+];
+
+/// The network of the path with that index in [`PATHS`].
+fn net(path: usize) -> String {
+    format!("10.77.{}", path + 1)
+}
+
 /// The namespaces with their processes.
 pub(crate) struct World {
     tag: String,
@@ -53,20 +66,13 @@ impl World {
             world.ip(&format!("netns add {}", world.ns(name)))?;
             world.ip(&format!("-n {} link set lo up", world.ns(name)))?;
         }
-        let paths = [
-            ("client", "c1", "p1", "10.77.1"),
-            ("client", "c2", "p2", "10.77.2"),
-            ("proxy", "p3", "o1", "10.77.3"),
-            ("proxy", "p4", "o2", "10.77.4"),
-        ];
-        for (near, a, b, net) in paths {
-            let far = if near == "client" { "proxy" } else { "origin" };
-            let (near, far) = (world.ns(near), world.ns(far));
+        for (path, ends) in PATHS.iter().enumerate() {
+            let [(near, a), (far, b)] = ends.map(|(name, device)| (world.ns(name), device));
             world.ip(&format!(
                 "-n {near} link add {a} type veth peer name {b} netns {far}"
             ))?;
             for (ns, link, host) in [(&near, a, 1), (&far, b, 2)] {
-                world.ip(&format!("-n {ns} addr add {net}.{host}/24 dev {link}"))?;
+                world.ip(&format!("-n {ns} addr add {}.{host}/24 dev {link}", net(path)))?;
                 world.ip(&format!("-n {ns} link set {link} up"))?;
             }
         }
@@ -192,6 +198,20 @@ impl World {
         let ns = self.ns(if link.starts_with('c') { "client" } else { "origin" });
         self.ip(&format!("-n {ns} link set {link} down"))
             .expect("the link is there");
+    }
+
+    /// Makes a path lose everything without telling either end: both send to a neighbour that is not there.
+    pub(crate) fn silence(&self, link: &str) {
+        let has_link = |ends: &[(&str, &str); 2]| ends.iter().any(|(_, device)| *device == link);
+        let path = PATHS.iter().position(has_link).expect("a device of a path");
+        for ((name, device), peer) in PATHS[path].into_iter().zip([2, 1]) {
+            let words = format!(
+                "-n {} neigh replace {}.{peer} lladdr 02:00:00:00:00:99 dev {device} nud permanent",
+                self.ns(name),
+                net(path)
+            );
+            self.ip(&words).expect("the device is there");
+        }
     }
 }
 
