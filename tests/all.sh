@@ -45,6 +45,7 @@ count() {
 
 # program, Debian package, what needs it
 tools='varnishtest varnish the vtc scripts of haproxy-compat/vtc
+haproxy haproxy the same scripts with the real haproxy
 ss iproute2 the look from outside at MPTCP connections
 ip iproute2 the tests in network namespaces
 curl curl the demo as a person tries it

@@ -1,6 +1,7 @@
-//! Runs the project's varnishtest scripts (`haproxy-compat/vtc`) against the program under test. The
-//! runner is `VTEST` when that is set, else `vtest` or `varnishtest` on PATH; without one the test says
-//! so and passes.
+//! Runs the project's varnishtest scripts (`haproxy-compat/vtc`) against the program under test, and against the
+//! haproxy on PATH where there is one: a script that the real one fails is a wrong script. A script with a line
+//! `#REQUIRE_VERSION=3.4` is not for an older one. The runner is `VTEST` when that is set, else `vtest` or
+//! `varnishtest` on PATH; without one the tests say so and pass.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test starts processes and threads of its own
 
 mod support;
@@ -9,6 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A program on PATH.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|place| place.join(name))
+        .find(|program| program.is_file())
+}
 
 /// The runner that is there.
 fn runner() -> Option<PathBuf> {
@@ -21,19 +30,52 @@ fn runner() -> Option<PathBuf> {
         );
         return Some(named);
     }
-    let path = std::env::var_os("PATH")?;
-    let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    ["vtest", "varnishtest"]
-        .iter()
-        .find_map(|name| places.iter().map(|p| p.join(name)).find(|p| p.is_file()))
+    let found = ["vtest", "varnishtest"].into_iter().find_map(on_path);
+    if found.is_none() {
+        eprintln!("skipped: neither VTEST nor a vtest or varnishtest program on PATH");
+    }
+    found
+}
+
+/// Major and minor number of the haproxy that a program is.
+fn version(program: &Path) -> Option<(u32, u32)> {
+    let output = Command::new(program).arg("-v").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    two_numbers(text.lines().next()?.split_whitespace().nth(2)?)
+}
+
+fn two_numbers(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The version that a script asks for.
+fn required(script: &Path) -> Option<(u32, u32)> {
+    let text = std::fs::read_to_string(script).expect("the script is readable");
+    let wanted = text.lines().find_map(|l| l.strip_prefix("#REQUIRE_VERSION="))?;
+    Some(two_numbers(wanted).expect("a version"))
+}
+
+/// The scripts, sorted.
+fn all_scripts() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy-compat/vtc");
+    let entries = std::fs::read_dir(&folder).expect("the scripts are there");
+    let mut scripts: Vec<PathBuf> = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "vtc"))
+        .collect();
+    scripts.sort();
+    assert!(scripts.len() >= 15, "the scripts are there");
+    scripts
 }
 
 /// Runs one script; gives the end of its output when it fails.
-fn failure(runner: &Path, script: &Path) -> Option<String> {
+fn failure(runner: &Path, program: &Path, script: &Path) -> Option<String> {
     let output = Command::new(runner)
         .args(["-t", "20", "-b", "2M"])
         .arg(script)
-        .env("HAPROXY_PROGRAM", support::binary())
+        .env("HAPROXY_PROGRAM", program)
         .env("HAPROXY_ARGS", "-dM -dI -dW")
         .stdin(Stdio::null())
         .output()
@@ -56,28 +98,15 @@ fn failure(runner: &Path, script: &Path) -> Option<String> {
     ))
 }
 
-#[test]
-fn scripts() {
-    let Some(runner) = runner() else {
-        eprintln!("skipped: neither VTEST nor a vtest or varnishtest program on PATH");
-        return;
-    };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy-compat/vtc");
-    let entries = std::fs::read_dir(&folder).expect("the scripts are there");
-    let mut scripts: Vec<PathBuf> = entries
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "vtc"))
-        .collect();
-    scripts.sort();
-    assert!(scripts.len() >= 15, "the scripts are there");
+/// Every script passes with this program.
+fn all_pass(runner: &Path, program: &Path, scripts: &[PathBuf]) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(text) = failure(&runner, script) {
+                    if let Some(text) = failure(runner, program, script) {
                         failures.lock().expect("no runner panicked").push(text);
                     }
                 }
@@ -88,9 +117,35 @@ fn scripts() {
     failures.sort();
     assert!(
         failures.is_empty(),
-        "{} of {} scripts fail\n{}",
+        "{} of {} scripts fail with {}\n{}",
         failures.len(),
         scripts.len(),
+        program.display(),
         failures.concat()
     );
+}
+
+#[test]
+fn scripts() {
+    let Some(runner) = runner() else { return };
+    all_pass(&runner, &support::binary(), &all_scripts());
+}
+
+#[test]
+fn scripts_with_the_real_haproxy() {
+    let Some(runner) = runner() else { return };
+    let Some((program, has)) = on_path("haproxy").and_then(|p| version(&p).map(|v| (p, v))) else {
+        eprintln!("skipped: no haproxy on PATH");
+        return;
+    };
+    let (fitting, newer): (Vec<PathBuf>, Vec<PathBuf>) = all_scripts()
+        .into_iter()
+        .partition(|script| required(script).is_none_or(|wanted| wanted <= has));
+    for script in newer {
+        eprintln!(
+            "skipped: {} is for a later haproxy than {has:?}",
+            script.display()
+        );
+    }
+    all_pass(&runner, &program, &fitting);
 }
