@@ -48,7 +48,7 @@ pub(crate) enum Owner {
 pub(crate) enum Shelf {
     /// Nowhere: in use.
     None,
-    /// With the client session that used it: `http-reuse never`, or made private by what it carried.
+    /// With the client session that it is private to: `http-reuse never`, or made so by what it carried.
     Session,
     /// With the server, for requests that may be sent again.
     Idle,
@@ -63,8 +63,10 @@ pub(crate) struct FrontSide {
     pub(crate) facts: SessionFacts,
     /// Streams so far.
     pub(crate) streams: u32,
-    /// A connection to a server kept for this session alone.
-    pub(crate) private_back: Option<Key>,
+    /// Connections to servers for this session alone, idle or not, in the order in which they became so.
+    pub(crate) private: Vec<Key>,
+    /// One of them carried a login: requests are to go where such a connection is.
+    pub(crate) prefers_private: bool,
     /// The protocol state, while no stream has it.
     pub(crate) h1: ClientSide,
     /// When the wait for the next request began.
@@ -92,8 +94,6 @@ pub(crate) struct BackSide {
     pub(crate) source_port: Option<u16>,
     /// The protocol state, while no stream has it.
     pub(crate) h1: ServerSide,
-    /// A login belongs to it (NTLM, Negotiate): its client is to come back to it.
-    pub(crate) login: bool,
 }
 
 /// Which side of a stream a connection is on.

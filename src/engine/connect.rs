@@ -211,7 +211,6 @@ pub(crate) fn dial(
         idle_since: Ticks::ZERO,
         source_port,
         h1: ServerSide::new(),
-        login: false,
     };
     let conn = Conn::new(socket, ready, Owner::Stream(stream), Side::Back(side));
     match core.add_conn(conn) {

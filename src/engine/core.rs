@@ -18,7 +18,7 @@ use crate::base::ticks::Ticks;
 use crate::base::wheel::Wheel;
 use crate::model::config::Config;
 use crate::model::ids::{ProxyId, ServerId};
-use crate::model::state::State;
+use crate::model::state::{Health, State};
 use crate::model::txn::{Endpoint, SessionFacts, StreamFacts};
 use crate::policy::lb::Balancer;
 use crate::policy::log::syslog::Level;
@@ -173,13 +173,13 @@ impl Core {
             // Nobody waits for our FIN, and our port is not to stay in TIME_WAIT.
             conn.reset_on_close();
         }
-        match &conn.side {
+        match &mut conn.side {
             Side::Front(front) => {
                 let facts = front.facts;
-                let private = front.private_back;
+                let private = std::mem::take(&mut front.private);
                 self.count_front_closed(facts.frontend, facts.listener);
                 drop(conn);
-                if let Some(back) = private {
+                for back in private {
                     self.close_conn(back);
                 }
             }
@@ -189,9 +189,8 @@ impl Core {
                 }
                 if let Some(front) = back.private_to
                     && let Some(front) = self.conns.get_mut(front).and_then(Conn::front_mut)
-                    && front.private_back == Some(key)
                 {
-                    front.private_back = None;
+                    front.private.retain(|kept| *kept != key);
                 }
             }
         }
@@ -255,40 +254,76 @@ impl Core {
         }
     }
 
-    /// Keeps a connection to a server for one client connection alone.
-    pub(crate) fn make_private(&mut self, back: Key, front: Key) -> bool {
-        let Some(side) = self.conns.get_mut(front).and_then(Conn::front_mut) else {
+    /// Makes a connection to a server belong to one client connection alone, from now to its end.
+    pub(crate) fn make_private(&mut self, back: Key, front: Key) {
+        if let Some(side) = self.conns.get_mut(back).and_then(Conn::back_mut)
+            && side.private_to.is_none()
+            && let Some(owner) = self.conns.get_mut(front).and_then(Conn::front_mut)
+        {
+            owner.private.push(back);
+            if let Some(side) = self.conns.get_mut(back).and_then(Conn::back_mut) {
+                side.private_to = Some(front);
+            }
+        }
+    }
+
+    /// Keeps a private connection that is in use no more for its client's next request. False: close it.
+    pub(crate) fn keep_private(&mut self, back: Key, front: Key) -> bool {
+        self.make_private(back, front);
+        let Some(owner) = self.conns.get(front).and_then(Conn::front) else {
             return false;
         };
-        let former = side.private_back.replace(back);
-        if let Some(former) = former.filter(|former| *former != back) {
-            self.close_conn(former);
+        let is_idle = |key: &&Key| {
+            let side = self.conns.get(**key).and_then(Conn::back);
+            side.is_some_and(|side| side.shelf == Shelf::Session)
+        };
+        let idle = owner.private.iter().filter(is_idle).count();
+        let limit = self.config.proxy(owner.facts.frontend).max_session_srv_conns;
+        let now = self.now();
+        let Some(conn) = self.conns.get_mut(back) else {
+            return false;
+        };
+        let Some(side) = conn.back_mut() else { return false };
+        let in_maintenance = side
+            .server
+            .is_some_and(|server| self.state.server(server).health == Health::Maint);
+        if idle >= limit as usize || in_maintenance {
+            return false;
         }
+        side.shelf = Shelf::Session;
+        side.idle_since = now;
+        conn.owner = Owner::Idle;
         self.release_back(back);
         self.count_private(back, 1);
         true
     }
 
-    /// Takes a connection that was kept for one client into use.
-    pub(crate) fn unprivate(&mut self, back: Key) {
-        self.count_private(back, -1);
-        let Some(side) = self.conns.get_mut(back).and_then(Conn::back_mut) else {
-            return;
+    /// Takes the connection that a client connection keeps to that server (`None`: to where its backend
+    /// dispatches to) into use.
+    pub(crate) fn take_private(
+        &mut self,
+        front: Key,
+        backend: ProxyId,
+        server: Option<ServerId>,
+        hash: u64,
+    ) -> Option<Key> {
+        let owner = self.conns.get(front)?.front()?;
+        let fits = |key: &Key| {
+            let side = self.conns.get(*key).and_then(Conn::back);
+            side.is_some_and(|side| {
+                side.shelf == Shelf::Session
+                    && (side.backend, side.server, side.hash) == (backend, server, hash)
+            })
         };
-        side.shelf = Shelf::None;
-        let front = side.private_to.take();
-        let server = side.server;
-        if let Some(front) = front
-            .and_then(|front| self.conns.get_mut(front))
-            .and_then(Conn::front_mut)
-        {
-            front.private_back = None;
-        }
+        let back = owner.private.iter().copied().find(fits)?;
+        self.count_private(back, -1);
+        self.conns.get_mut(back)?.back_mut()?.shelf = Shelf::None;
         if let Some(server) = server {
             let numbers = self.state.server_mut(server);
             numbers.used_conns += 1;
             numbers.used_conns_max = numbers.used_conns_max.max(numbers.used_conns);
         }
+        Some(back)
     }
 
     fn count_private(&mut self, back: Key, change: i32) {

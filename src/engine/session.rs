@@ -81,7 +81,8 @@ impl Worker {
         let side = FrontSide {
             facts,
             streams: 0,
-            private_back: None,
+            private: Vec::new(),
+            prefers_private: false,
             h1: ClientSide::new(),
             begun: facts.accepted,
         };

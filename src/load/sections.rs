@@ -577,6 +577,7 @@ fn inherit(
     if !caps.frontend {
         settings.maxconn = built_in.maxconn;
         settings.backlog = built_in.backlog;
+        settings.max_session_srv_conns = built_in.max_session_srv_conns;
         settings.rate_limit_sessions = built_in.rate_limit_sessions;
         settings.client_keep_alive = built_in.client_keep_alive;
         settings.monitor_uri = None;

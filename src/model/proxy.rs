@@ -378,6 +378,8 @@ pub struct Proxy {
     pub retry_on: RetryOn,
     /// `http-reuse`.
     pub http_reuse: HttpReuse,
+    /// `max-session-srv-conns`.
+    pub max_session_srv_conns: u32,
     /// `max-keep-alive-queue`, `None` for no limit.
     pub max_keep_alive_queue: Option<u32>,
     /// `source` of the backend.
@@ -436,6 +438,7 @@ impl Proxy {
             redispatch_interval: None,
             retry_on: RetryOn::default(),
             http_reuse: HttpReuse::default(),
+            max_session_srv_conns: 5,
             max_keep_alive_queue: None,
             source: None,
             server_keep_alive: TcpKeepAlive::default(),

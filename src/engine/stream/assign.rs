@@ -90,19 +90,29 @@ impl Stream {
         }
     }
 
-    /// The server whose connection this session keeps, with `option prefer-last-server`.
+    /// The first server to which this session keeps a connection, with `option prefer-last-server` or after a
+    /// login.
     fn preferred(&self, core: &Core) -> Option<ServerId> {
         let proxy = core.config.proxy(self.backend());
         let front = core.conns.get(self.front)?.front()?;
-        let kept = core.conns.get(front.private_back?)?.back()?;
-        let server = kept.server.filter(|_| kept.backend == self.backend())?;
-        if !(proxy.options.prefer_last_server || kept.login) || self.failed_at == Some(server) {
+        if !(proxy.options.prefer_last_server || front.prefers_private) {
             return None;
         }
-        let load = Load::of(&core.config, &core.state, server, core.now());
-        let is_up = core.state.server(server).health == Health::Up;
-        let has_room = load.has_free_slot() || proxy.max_keep_alive_queue.is_none_or(|max| load.queued < max);
-        (is_up && (kept.login || has_room)).then_some(server)
+        let suits = |server: &ServerId| {
+            let load = Load::of(&core.config, &core.state, *server, core.now());
+            let has_room =
+                load.has_free_slot() || proxy.max_keep_alive_queue.is_none_or(|max| load.queued < max);
+            self.failed_at != Some(*server)
+                && core.state.server(*server).health == Health::Up
+                && (front.prefers_private || has_room)
+        };
+        let kept = front
+            .private
+            .iter()
+            .filter_map(|key| core.conns.get(*key)?.back());
+        kept.filter(|back| back.backend == self.backend())
+            .filter_map(|back| back.server)
+            .find(suits)
     }
 
     fn balance(&self, core: &mut Core) -> Pick {
@@ -363,29 +373,13 @@ impl Stream {
 
     /// Takes a connection that waits, if the rules of `http-reuse` allow it for this request.
     fn take_idle(&mut self, core: &mut Core, reuse: HttpReuse, hash: u64) -> bool {
-        let Some(server) = self.slot else { return false };
-        let own_conn = core
-            .conns
-            .get(self.front)
-            .and_then(Conn::front)
-            .and_then(|front| front.private_back);
-        let mut found = None;
-        if let Some(key) = own_conn
-            && core
-                .conns
-                .get(key)
-                .and_then(Conn::back)
-                .is_some_and(|b| b.server == Some(server) && b.hash == hash)
-        {
-            core.unprivate(key);
-            found = Some(key);
-        }
+        let kept = core.take_private(self.front, self.backend(), self.slot, hash);
         let not_first = self.client.served() > 0;
         let retry = core.config.proxy(self.backend()).retry_on;
         let retryable = not_first || (retry.conn_failure && retry.empty_response && retry.response_timeout);
-        let Some(key) = found.or_else(|| {
-            core.idle
-                .take(server, reuse, retryable, hash, &mut core.conns, &mut core.state)
+        let Some(key) = kept.or_else(|| {
+            let (conns, state) = (&mut core.conns, &mut core.state);
+            core.idle.take(self.slot?, reuse, retryable, hash, conns, state)
         }) else {
             return false;
         };
@@ -397,7 +391,9 @@ impl Stream {
             .map_or_else(ServerSide::new, |back| back.h1);
         self.back = Some(key);
         self.reused = true;
-        core.state.server_mut(server).counters.reuses += 1;
+        if let Some(server) = self.slot {
+            core.state.server_mut(server).counters.reuses += 1;
+        }
         core.state.proxy_mut(self.facts.backend).counters.be.reuses += 1;
         true
     }

@@ -3,7 +3,7 @@
 //! Source: configuration manual, `http-reuse`, `max-reuse`, `option dontlognull`, `dontlog-normal`,
 //! `log-separate-errors`, `logasap`, `timeout http-keep-alive`; management manual, "Statistics".
 
-use super::super::conn::{Conn, Owner, Shelf};
+use super::super::conn::{Conn, Owner};
 use super::super::core::Core;
 use super::super::poll::{Kind, Ready, token};
 use super::super::traffic_log::tells_destination;
@@ -75,15 +75,10 @@ impl Stream {
 
     fn keep_back(&self, core: &mut Core, key: Key) -> bool {
         let config = core.config.clone();
-        let reuse = config.proxy(self.backend()).http_reuse;
-        let login = core
-            .conns
-            .get(key)
-            .and_then(Conn::back)
-            .is_some_and(|back| back.login);
-        let private = self.private || login || reuse == HttpReuse::Never;
         let now = core.now();
-        let front_is_there = core.conns.contains(self.front);
+        let front_stays = !self.front_dead
+            && core.conns.contains(self.front)
+            && matches!(self.client.after(), After::Reuse | After::Wait);
         let Some(conn) = core.conns.get_mut(key) else {
             return false;
         };
@@ -92,21 +87,12 @@ impl Stream {
         }
         let Some(back) = conn.back_mut() else { return false };
         back.h1 = self.server;
-        let Some(id) = back.server else { return false };
-        if private {
-            if self.front_dead
-                || !front_is_there
-                || !matches!(self.client.after(), After::Reuse | After::Wait)
-            {
-                return false;
-            }
-            back.login |= self.private;
-            back.private_to = Some(self.front);
-            back.shelf = Shelf::Session;
-            back.idle_since = now;
-            conn.owner = Owner::Idle;
-            return core.make_private(key, self.front);
+        // Where requests are dispatched to has no shelf of its own.
+        let is_private = self.private || back.private_to.is_some() || back.server.is_none();
+        if is_private || config.proxy(self.backend()).http_reuse == HttpReuse::Never {
+            return front_stays && core.keep_private(key, self.front);
         }
+        let Some(id) = back.server else { return false };
         let limits = core.fd_limits();
         let kept = core
             .idle

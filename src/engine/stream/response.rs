@@ -4,7 +4,7 @@
 //! `retry-on`, "Session state at disconnection".
 
 use super::super::channel::Flushed;
-use super::super::conn::Io;
+use super::super::conn::{Conn, Io};
 use super::super::core::Core;
 use super::forward::Moved;
 use super::stage::{begins_broken, stage_body};
@@ -165,7 +165,12 @@ impl Stream {
             core.heads.put(head);
         }
         self.response.flow = Flow::Body;
-        self.private |= is_login;
+        if is_login {
+            self.private = true;
+            if let Some(front) = core.conns.get_mut(self.front).and_then(Conn::front_mut) {
+                front.prefers_private = true;
+            }
+        }
         if self.client.after() == After::Tunnel {
             self.open_tunnel(core);
         }

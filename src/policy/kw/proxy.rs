@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{based_int, clamp_u32, forbidden_char, joined, loose_int, refuse, row};
+use super::{based_int, clamp_u32, forbidden_char, joined, leading_int, loose_int, refuse, row};
 use crate::conf::cursor::ArgCursor;
 use crate::conf::diag::{Code, Diag, Form};
 use crate::conf::row::{Arity, Keyword, Where};
@@ -208,6 +208,27 @@ pub const ROWS: &[Keyword<Draft>] = &[
         ANY,
         keep_alive_queue,
         "queue of a server beyond which a request leaves its connection, -1 for no limit",
+    ),
+    row(
+        "max-session-srv-conns",
+        P,
+        ANY,
+        |cursor, draft| {
+            draft
+                .proxy
+                .has_side(cursor, Side::Front, "max-session-srv-conns", "");
+            let Some(word) = cursor.next() else {
+                return Err(refuse(
+                    cursor,
+                    "'max-session-srv-conns' expects a number. Got no argument",
+                ));
+            };
+            let number = leading_int(word.bytes());
+            draft.proxy.settings.max_session_srv_conns = u32::try_from(number).unwrap_or(0);
+            let _ = cursor.rest();
+            Ok(())
+        },
+        "most server connections kept idle for one client connection alone",
     ),
     row(
         "log-tag",

@@ -84,7 +84,6 @@ pub const PROXY: &[&str] = &[
     "load-server-state-from-file",
     "log-format-sd",
     "log-steps",
-    "max-session-srv-conns",
     "monitor",
     "persist",
     "quic-initial",
