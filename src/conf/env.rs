@@ -15,10 +15,15 @@ pub const MAX_ENV_BYTES: usize = 16 << 20;
 #[error("environment is full (limit {MAX_ENV_BYTES} bytes)")]
 pub struct EnvFull;
 
-/// Names and values, by name.
+/// The number of a variable, and its value.
+type Numbered = (u64, Box<[u8]>);
+
+/// Names and values. A variable keeps its place among the others when its value changes, as in a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
-    values: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    /// By name, with the number that the variable got when it appeared.
+    values: BTreeMap<Box<[u8]>, Numbered>,
+    appeared: u64,
     used_bytes: usize,
 }
 
@@ -28,19 +33,33 @@ impl Env {
         Self::default()
     }
 
+    /// With those variables; what has no room is left out, as a system with less would do.
+    pub fn of(variables: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
+        let mut env = Self::new();
+        for (name, value) in variables {
+            if env.set(&name, &value).is_err() {
+                break;
+            }
+        }
+        env
+    }
+
     /// Value of a variable.
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.values.get(name).map(|value| &**value)
+        self.values.get(name).map(|(_, value)| &**value)
     }
 
     /// Sets a variable, whatever it was before (`setenv`).
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), EnvFull> {
-        let freed = self.values.get(name).map_or(0, |old| name.len() + old.len());
+        let old = self.values.get(name);
+        let freed = old.map_or(0, |(_, value)| name.len() + value.len());
         let used_bytes = self.used_bytes - freed + name.len() + value.len();
         if used_bytes > MAX_ENV_BYTES {
             return Err(EnvFull);
         }
-        self.values.insert(name.into(), value.into());
+        let number = old.map_or(self.appeared, |(number, _)| *number);
+        self.appeared = self.appeared.max(number + 1);
+        self.values.insert(name.into(), (number, value.into()));
         self.used_bytes = used_bytes;
         Ok(())
     }
@@ -56,7 +75,7 @@ impl Env {
 
     /// Removes a variable (`unsetenv`).
     pub fn unset(&mut self, name: &[u8]) {
-        if let Some(value) = self.values.remove(name) {
+        if let Some((_, value)) = self.values.remove(name) {
             self.used_bytes -= name.len() + value.len();
         }
     }
@@ -67,13 +86,23 @@ impl Env {
         self.used_bytes = self
             .values
             .iter()
-            .map(|(name, value)| name.len() + value.len())
+            .map(|(name, (_, value))| name.len() + value.len())
             .sum();
     }
 
-    /// Names and values in the order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.values.iter().map(|(name, value)| (&**name, &**value))
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.keys().map(|name| &**name)
+    }
+
+    /// Names and values in the order in which they appeared.
+    pub fn in_order(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut all: Vec<_> = self.values.iter().collect();
+        all.sort_by_key(|(_, (number, _))| *number);
+        let owned = all
+            .into_iter()
+            .map(|(name, (_, value))| (name.to_vec(), value.to_vec()));
+        owned.collect()
     }
 }
 
@@ -95,8 +124,24 @@ mod tests {
         assert_eq!(env.value(b"A"), None);
         env.set(b"X", b"longer").expect("room");
         env.retain(|name| name == b"X");
-        assert_eq!(env.iter().count(), 1);
+        assert_eq!(env.in_order().len(), 1);
         assert_eq!(env.used_bytes, 7);
+    }
+
+    #[test]
+    fn a_new_value_keeps_the_place() {
+        let mut env = Env::new();
+        for (name, value) in [(b"B", b"1"), (b"A", b"2"), (b"C", b"3"), (b"B", b"4")] {
+            env.set(name, value).expect("room");
+        }
+        env.unset(b"A");
+        env.set(b"A", b"5").expect("room");
+        let text: Vec<u8> = env
+            .in_order()
+            .into_iter()
+            .flat_map(|(name, value)| [name, value].concat())
+            .collect();
+        assert_eq!(text, b"B4C3A5");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Pass {
     Discover,
     /// The second: everything.
     Full,
+    /// None of them: every line is a statement of no section, and nothing is acted upon.
+    Words,
 }
 
 /// A statement: what a keyword row or a section header is made of.
@@ -181,6 +183,15 @@ impl<'d> Reader<'d> {
         let first = args.first().map_or(&[][..], Arg::bytes);
         if first.is_empty() || (first.first() != Some(&b'.') && !self.blocks.is_read()) {
             return None;
+        }
+        if self.pass == Pass::Words {
+            return Some(Statement {
+                opens: Where::section(first),
+                args,
+                modifier: Modifier::Set,
+                section: Where::NONE,
+                line,
+            });
         }
         if first.first() == Some(&b'.') {
             match self.directive(line, &args, env, facts, sink) {
@@ -334,8 +345,8 @@ impl<'d> Reader<'d> {
                 .with_help("remove the argument, or see section 2.3 of HAProxy's configuration manual");
         }
         let known: Vec<_> = env
-            .iter()
-            .filter_map(|(name, _)| std::str::from_utf8(name).ok())
+            .names()
+            .filter_map(|name| std::str::from_utf8(name).ok())
             .collect();
         match nearest(name, known) {
             Some(best) => diag.with_help(format!("did you mean '{best}'?")),

@@ -19,6 +19,7 @@ pub(super) fn run(draft: Draft, proxies: Vec<ProxyDraft>, names: Names, cmdline:
         global: global(&draft, cmdline),
         frontend_by_name: names.frontends,
         backend_by_name: names.backends,
+        env: draft.env.in_order(),
         ..Config::default()
     };
     // Counts of objects are far below 32 bits: each takes a part of a line of at most 1 GiB of text.
@@ -113,7 +114,7 @@ fn listeners(
 }
 
 /// The global settings with what the command line says instead.
-fn global(draft: &Draft, cmdline: &CommandLine) -> Global {
+pub(super) fn global(draft: &Draft, cmdline: &CommandLine) -> Global {
     let mut global = draft.global.settings.clone();
     global.maxconn = cmdline.maxconn.or(global.maxconn);
     global.memory_max_mib = cmdline.memory_max_mib;

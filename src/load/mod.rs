@@ -1,9 +1,11 @@
 //! Floor 4: from text and rows to a checked `Config`.
 //!
-//! [`load`] reads the files in order, cooks and runs every line, applies `defaults`, finds the names that
-//! sections give each other, checks what single lines cannot see, and freezes the result. Everything it has to
-//! say goes into one sink; several errors per run.
+//! [`discover`] reads what decides how the process starts, [`Discovered::complete`] the rest: it cooks and runs every
+//! line of the files in order, applies `defaults`, finds the names that sections give each other, checks what single
+//! lines cannot see, and freezes the result. [`load`] does both. What there is to say goes into a sink; several errors
+//! per run.
 
+mod environment;
 mod freeze;
 pub mod resolve_names;
 mod sections;
@@ -17,10 +19,11 @@ use std::rc::Rc;
 use crate::conf::ast::Document;
 use crate::conf::cond::Facts;
 use crate::conf::diag::{Code, Diag, Form, Sink};
+use crate::conf::env::Env;
 use crate::conf::source::{Sources, Span};
 use crate::model::config::Config;
+use crate::model::global::Global;
 use crate::policy::draft::Draft;
-use crate::policy::log::format;
 
 pub use crate::policy::host::{Host, HostError, MemHost, PathKind};
 
@@ -65,21 +68,23 @@ pub struct CommandLine {
     pub facts: Facts,
 }
 
-/// The branch that this program stands for: `HAPROXY_BRANCH`.
-const BRANCH: &str = "3.4";
+/// Files whose first reading is done: the modes of the process are known, nothing else is.
+#[derive(Debug)]
+pub struct Discovered {
+    documents: Vec<Document>,
+    draft: Draft,
+    /// The environment before the first reading.
+    at_start: Env,
+}
 
-/// Variables that exist while files are read, and only then.
-const FORMATS: &[(&str, &str)] = &[
-    ("HAPROXY_HTTP_LOG_FMT", format::HTTP),
-    ("HAPROXY_HTTP_CLF_LOG_FMT", format::HTTP_CLF),
-    ("HAPROXY_HTTPS_LOG_FMT", format::HTTPS),
-    ("HAPROXY_TCP_LOG_FMT", format::TCP),
-    ("HAPROXY_TCP_CLF_LOG_FMT", format::TCP_CLF),
-];
-
-/// Loads the files in order. Whatever there is to say goes to `sink`; `None` means that the configuration is
-/// refused. Warnings refuse nothing here: whoever starts the process looks at `zero_warning` and the sink.
-pub fn load(sources: &Sources, cmdline: &CommandLine, host: Rc<dyn Host>, sink: &mut Sink) -> Option<Config> {
+/// Reads what decides how the process starts (`master-worker`, `daemon`, `pidfile` and their like) and the
+/// environment. A master reads no more than that: it is its worker that completes the reading.
+pub fn discover(
+    sources: &Sources,
+    cmdline: &CommandLine,
+    host: Rc<dyn Host>,
+    sink: &mut Sink,
+) -> Option<Discovered> {
     let documents: Vec<Document> = sources
         .iter()
         .map(|(file, _)| Document::parse(sources, file))
@@ -88,57 +93,96 @@ pub fn load(sources: &Sources, cmdline: &CommandLine, host: Rc<dyn Host>, sink: 
         sink.push(Diag::alert(Code::FileError, None, "no configuration file.").with_form(Form::Plain));
         return None;
     };
-    let draft = start(cmdline, host, Span::new(first.file, 0, 0));
-    let mut loader = Loader::new(sources, &cmdline.facts, draft, sink);
-    let mut refused = false;
-    for full in [false, true] {
-        for document in &documents {
-            let result = if full {
-                loader.read(document)
-            } else {
-                loader.read_ahead(document)
-            };
-            match result {
-                Ok(()) => {}
-                Err(Refused::AtTheEnd) => refused = true,
-                Err(Refused::AtOnce) => return None,
-            }
-        }
-        if refused {
-            let text = "Fatal errors found in configuration.";
-            loader
-                .sink
-                .push(Diag::alert(Code::Refused, None, text).with_form(Form::Plain));
-            return None;
-        }
-    }
-    let Loader {
-        draft, mut proxies, ..
-    } = loader;
-    let before = sink.alerts();
-    let names = verify::run(&draft, &mut proxies, sink);
-    resolve_names::run(&draft, &mut proxies, cmdline, sink);
-    (sink.alerts() == before).then(|| freeze::run(draft, proxies, names, cmdline))
-}
-
-/// A draft with what the command line decides before the first line is read.
-fn start(cmdline: &CommandLine, host: Rc<dyn Host>, span: Span) -> Draft {
-    let mut draft = Draft::new(host, span);
+    let mut draft = Draft::new(host, Span::new(first.file, 0, 0));
     draft.global.localpeer_fixed = cmdline.localpeer.is_some();
+    draft.global.settings.master_worker = cmdline.master_worker;
     draft.global.systemd = cmdline.systemd;
     draft.global.no_getaddrinfo = cmdline.nogetaddrinfo;
-    let localpeer = cmdline.localpeer.clone().unwrap_or_else(|| draft.host.hostname());
-    let made = FORMATS
-        .iter()
-        .chain(&[("HAPROXY_BRANCH", BRANCH)])
-        .map(|(name, value)| (*name, *value));
-    for (name, value) in made.chain([("HAPROXY_LOCALPEER", &*localpeer)]) {
-        // A full environment lacks the last ones: the lines that use them say so.
-        if draft.env.set(name.as_bytes(), value.as_bytes()).is_err() {
-            break;
+    let at_start = draft.env.clone();
+    environment::begin(&mut draft.env);
+    let mut loader = Loader::new(sources, &cmdline.facts, draft, sink);
+    read(&mut loader, &documents, |loader, document| {
+        loader.read_ahead(document)
+    })?;
+    let mut draft = loader.draft;
+    environment::end(&mut draft.env, sources);
+    Some(Discovered {
+        documents,
+        draft,
+        at_start,
+    })
+}
+
+/// The environment in which the files are read for the first time.
+pub fn first_environment(host: &dyn Host) -> Env {
+    let mut env = Env::of(host.environment());
+    environment::begin(&mut env);
+    env
+}
+
+/// Reads all documents in one of the two ways.
+fn read(
+    loader: &mut Loader<'_>,
+    documents: &[Document],
+    how: impl Fn(&mut Loader<'_>, &Document) -> Result<(), Refused>,
+) -> Option<()> {
+    let mut refused = false;
+    for document in documents {
+        match how(loader, document) {
+            Ok(()) => {}
+            Err(Refused::AtTheEnd) => refused = true,
+            Err(Refused::AtOnce) => return None,
         }
     }
-    draft
+    if !refused {
+        return Some(());
+    }
+    let text = "Fatal errors found in configuration.";
+    let diag = Diag::alert(Code::Refused, None, text).with_form(Form::Plain);
+    loader.sink.push(diag);
+    None
+}
+
+impl Discovered {
+    /// What is known of the global settings; the command line has had its word.
+    pub fn global(&self, cmdline: &CommandLine) -> Global {
+        freeze::global(&self.draft, cmdline)
+    }
+
+    /// The environment as the first reading left it, which is a master's.
+    pub fn environment(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.draft.env.in_order()
+    }
+
+    /// Reads the rest and makes a configuration of it. `None` means that it is refused.
+    pub fn complete(self, sources: &Sources, cmdline: &CommandLine, sink: &mut Sink) -> Option<Config> {
+        let Self {
+            documents,
+            mut draft,
+            at_start,
+        } = self;
+        let is_worker = draft.global.settings.master_worker;
+        environment::between(&mut draft, at_start, is_worker, cmdline);
+        environment::begin(&mut draft.env);
+        let mut loader = Loader::new(sources, &cmdline.facts, draft, sink);
+        read(&mut loader, &documents, |loader, document| loader.read(document))?;
+        let Loader {
+            mut draft,
+            mut proxies,
+            ..
+        } = loader;
+        environment::end(&mut draft.env, sources);
+        let before = sink.alerts();
+        let names = verify::run(&draft, &mut proxies, sink);
+        resolve_names::run(&draft, &mut proxies, cmdline, sink);
+        (sink.alerts() == before).then(|| freeze::run(draft, proxies, names, cmdline))
+    }
+}
+
+/// Loads the files in order. Whatever there is to say goes to `sink`; `None` means that the configuration is
+/// refused. Warnings refuse nothing here: whoever starts the process looks at `zero_warning` and the sink.
+pub fn load(sources: &Sources, cmdline: &CommandLine, host: Rc<dyn Host>, sink: &mut Sink) -> Option<Config> {
+    discover(sources, cmdline, host, sink)?.complete(sources, cmdline, sink)
 }
 
 /// Whether the process would have anything to listen to, the runtime socket counting too: without, it does not start

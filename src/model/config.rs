@@ -36,6 +36,8 @@ pub struct Config {
     pub frontend_by_name: HashMap<Arc<str>, ProxyId>,
     /// Backends (and listens) by name.
     pub backend_by_name: HashMap<Arc<str>, ProxyId>,
+    /// The environment after the last line, names and values in the order in which they appeared.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Config {

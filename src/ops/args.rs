@@ -54,10 +54,12 @@ pub enum Stop {
 }
 
 /// What `-dC` prints.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpConfig {
-    /// Each line with its file and number (`line`).
+    /// Each line with its number (`line`).
     pub with_place: bool,
+    /// Names and addresses are hashed with this key, 0 for none.
+    pub key: u32,
 }
 
 /// Processes to tell once this one serves.
@@ -379,17 +381,16 @@ pub static FLAGS: &[Flag] = &[
                 .first()
                 .map(|words| words.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            if words
-                .split(',')
-                .any(|word| !word.is_empty() && word != "line" && word != "0")
-            {
+            let (key, rest) = words.split_once(',').unwrap_or((&words, ""));
+            let Ok(key) = (if matches!(key, "" | "line") { "0" } else { key }).parse() else {
                 // Printing names that were to be hidden would be worse than not printing.
-                return Err(Stop::Refuse(
-                    "-dC: anonymising with a key is not supported yet".to_owned(),
-                ));
-            }
+                return Err(Stop::Refuse(format!(
+                    "-dC: '{key}' is no key, which is a number of 32 bits"
+                )));
+            };
             i.dump_config = Some(DumpConfig {
-                with_place: words.split(',').any(|word| word == "line"),
+                with_place: words == "line" || rest.split(',').any(|word| word == "line"),
+                key,
             });
             Ok(())
         },
@@ -660,7 +661,17 @@ mod tests {
         assert_eq!(read("-dt h1:user -f a").unwrap().files, ["a"]);
         assert_eq!(
             read("-dC,line -f a").unwrap().dump_config,
-            Some(DumpConfig { with_place: true })
+            Some(DumpConfig {
+                with_place: true,
+                key: 0
+            })
+        );
+        assert_eq!(
+            read("-dC42,line -f a").unwrap().dump_config,
+            Some(DumpConfig {
+                with_place: true,
+                key: 42
+            })
         );
         assert_eq!(read("-dKall -f a").unwrap().dump_keywords.as_deref(), Some("all"));
     }
@@ -700,7 +711,7 @@ mod tests {
             assert!(matches!(read(line), Err(Stop::Usage(_))), "{line}");
         }
         assert!(read("-cc true").is_ok());
-        assert!(matches!(read("-dC123 -f a"), Err(Stop::Refuse(_))));
+        assert!(matches!(read("-dCx -f a"), Err(Stop::Refuse(_))));
         assert!(matches!(read("-dA -f a"), Err(Stop::Refuse(_))));
     }
 

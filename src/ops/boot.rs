@@ -1,8 +1,8 @@
 //! From the command line to the loop: the order in which a process starts.
 //!
 //! ```text
-//!  arguments -> -cc -> -C -> read files -> load -> -c, -dC, -dK -> limits -> background (-D) -> master's fork (-W)
-//!     -> descriptor limit -> bind -> process file -> chroot -> old processes -> user -> leave terminal -> loop
+//!  arguments -> -cc -> -C -> read files -> -dC, -dK -> discover the modes -> -c -> background (-D) -> master's fork (-W)
+//!     -> load -> limits -> descriptor limit -> bind -> process file -> chroot -> old processes -> user -> leave terminal -> loop
 //! ```
 //! Everything that needs rights happens before they are given up, everything that may fail before anything irreversible
 //! is done to other processes. Source: management manual, "Starting HAProxy"; order and codes as HAProxy 3.4.0.
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::args::{self, Invocation, Stop};
 use super::daemon::{self, Launcher, Side};
 use super::host::RealHost;
+use super::master::exit_words;
 use super::messages::Voice;
 use super::version;
 use super::{dump, serve};
@@ -27,9 +28,30 @@ use crate::conf::env::Env;
 use crate::conf::source::Sources;
 use crate::engine::clock::Clock;
 use crate::engine::sys::{self, Limit};
-use crate::load;
+use crate::load::{self, Discovered};
 use crate::model::config::Config;
+use crate::model::global::Global;
 use crate::policy::host::Host;
+
+/// What is known before the configuration is: enough for a launcher and a master.
+pub(super) struct Found {
+    /// The command line.
+    pub(super) invocation: Invocation,
+    /// The text of the files.
+    pub(super) sources: Sources,
+    /// Their first reading.
+    pub(super) discovered: Discovered,
+    /// The machine.
+    pub(super) host: Rc<RealHost>,
+    /// The voice.
+    pub(super) voice: Voice,
+    /// Descriptor limits at the start of the process.
+    pub(super) at_boot: Limit,
+    /// The clocks, from the start of the process on.
+    pub(super) clock: Clock,
+    /// Modes, once command line and files are known.
+    pub(super) modes: Modes,
+}
 
 /// What is known once the configuration is loaded.
 pub(super) struct Start {
@@ -63,13 +85,13 @@ pub(super) struct Modes {
 }
 
 impl Modes {
-    fn of(invocation: &Invocation, config: &Config) -> Self {
+    fn of(invocation: &Invocation, global: &Global) -> Self {
         let told_daemon = invocation.load.daemon && !invocation.systemd;
         let stays = (invocation.debug || invocation.foreground) && !told_daemon;
         Self {
-            daemon: told_daemon || config.global.daemon && !stays,
-            master_worker: config.global.master_worker || invocation.load.master_worker,
-            quiet: (invocation.load.quiet || config.global.quiet && !stays) && !invocation.debug,
+            daemon: told_daemon || global.daemon && !stays,
+            master_worker: global.master_worker,
+            quiet: (invocation.load.quiet || global.quiet && !stays) && !invocation.debug,
             verbose: invocation.verbose,
         }
     }
@@ -120,7 +142,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         voice.warning(warning);
     }
     match prepare(invocation, voice, clock) {
-        Ok(start) => serve::run(start).unwrap_or_else(|code| code),
+        Ok(found) => serve::run(found).unwrap_or_else(|code| code),
         Err(code) => code,
     }
 }
@@ -150,8 +172,8 @@ fn usage(voice: &Voice) -> ExitCode {
     FAILED
 }
 
-/// Everything up to a configuration that is to be served.
-fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Start, Ended> {
+/// Everything up to the modes of the process.
+fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Found, Ended> {
     let boot_limit = sys::limit(libc::RLIMIT_NOFILE).unwrap_or(Limit {
         soft: 1024,
         hard: 1024,
@@ -178,63 +200,97 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Sta
         voice.alert(&text);
         return Err(FAILED);
     }
-    let (sources, host) = read_files(&invocation, &mut voice)?;
+    if !invocation.master_sockets.is_empty() && !invocation.load.master_worker {
+        voice.alert("a master CLI socket was defined, but master-worker mode (-W) is not enabled.");
+        return Err(FAILED);
+    }
+    let sources = read_files(&invocation, &mut voice)?;
+    let host = Rc::new(RealHost::named_version(version::VERSION));
+    print_dumps(&invocation);
+    if let Some(options) = &invocation.dump_config {
+        let env = load::first_environment(&*host);
+        match dump::configuration(&sources, &env, *options) {
+            Ok(text) => print(text),
+            Err(sink) => {
+                voice.reports(&sink, &sources, false);
+                return Err(FAILED);
+            }
+        }
+        if !invocation.check {
+            return Err(ExitCode::SUCCESS);
+        }
+    }
     let mut sink = Sink::new();
-    let loaded = load::load(
+    let discovered = load::discover(
         &sources,
         &invocation.load,
         Rc::<RealHost>::clone(&host),
         &mut sink,
     );
-    if let Some(config) = &loaded {
-        // The file may ask for silence too.
-        voice.set_quiet(Modes::of(&invocation, config).is_silent());
+    if let Some(discovered) = &discovered {
+        // The files may ask for silence too.
+        let modes = Modes::of(&invocation, &discovered.global(&invocation.load));
+        voice.set_quiet(modes.is_silent());
     }
     voice.reports(&sink, &sources, invocation.diagnose);
-    let Some(config) = loaded else { return Err(FAILED) };
-    let modes = Modes::of(&invocation, &config);
-    if voice.warnings() > 0 && (config.global.zero_warning || invocation.load.zero_warning) {
-        voice.alert("Some warnings were found and 'zero-warning' is set. Aborting.");
+    let Some(discovered) = discovered else {
         return Err(FAILED);
-    }
-    print_dumps(&invocation);
-    if invocation.check {
-        return Err(checked(&config, modes, voice.warnings() > 0));
-    }
-    if let Some(options) = &invocation.dump_config {
-        print(dump::configuration(&sources, options.with_place));
-        return Err(ExitCode::SUCCESS);
-    }
-    if !invocation.master_sockets.is_empty() && !invocation.load.master_worker {
-        voice.alert("a master CLI socket was defined, but master-worker mode (-W) is not enabled.");
-        return Err(FAILED);
-    }
-    if invocation
-        .old_socket
-        .as_ref()
-        .is_some_and(|socket| socket != "/dev/null")
-    {
-        voice.notice("-x: listening sockets are opened anew, taking them over is not supported yet.");
-    }
-    let config = Arc::new(config);
-    Ok(Start {
+    };
+    let modes = Modes::of(&invocation, &discovered.global(&invocation.load));
+    let check = invocation.check;
+    let found = Found {
         invocation,
-        config,
+        sources,
+        discovered,
         host,
         voice,
         at_boot,
         clock,
         modes,
-    })
+    };
+    if check {
+        let start = found.load()?;
+        return Err(checked(&start.config, modes, start.voice.warnings() > 0));
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Reads the rest of the configuration.
+    pub(super) fn load(self) -> Result<Start, Ended> {
+        let Self {
+            invocation,
+            sources,
+            discovered,
+            host,
+            mut voice,
+            at_boot,
+            clock,
+            modes,
+        } = self;
+        let mut sink = Sink::new();
+        let loaded = discovered.complete(&sources, &invocation.load, &mut sink);
+        voice.reports(&sink, &sources, invocation.diagnose);
+        let Some(config) = loaded else { return Err(FAILED) };
+        if voice.warnings() > 0 && (config.global.zero_warning || invocation.load.zero_warning) {
+            voice.alert("Some warnings were found and 'zero-warning' is set. Aborting.");
+            return Err(FAILED);
+        }
+        Ok(Start {
+            invocation,
+            config: Arc::new(config),
+            host,
+            voice,
+            at_boot,
+            clock,
+            modes,
+        })
+    }
 }
 
 /// `-cc`: 0 true, 1 false, 2 no condition.
 fn evaluate(condition: &OsString, invocation: &Invocation, voice: &mut Voice) -> ExitCode {
-    let mut env = Env::new();
-    for (name, value) in RealHost::default().environment() {
-        // A variable that does not fit is as one that is not set.
-        let _ = env.set(&name, &value);
-    }
+    let env = Env::of(RealHost::default().environment());
     match cond::evaluate_argument(condition.as_bytes(), &env, &invocation.load.facts) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -274,15 +330,15 @@ fn print_dumps(invocation: &Invocation) {
     }
 }
 
-/// Reads the files, directories replaced by what they hold; and the machine, with the variables that HAProxy makes.
-fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<(Sources, Rc<RealHost>), Ended> {
+/// Reads the files, directories replaced by what they hold.
+fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<Sources, Ended> {
     let mut names = Vec::new();
     for name in &invocation.files {
         match expand(name) {
             Ok(found) => names.extend(found),
             Err(error) => {
                 let text = format!(
-                    "Cannot open configuration file/directory {} : {}",
+                    "config : Cannot open configuration file/directory {} : {}",
                     name.display(),
                     os_words(&error)
                 );
@@ -305,24 +361,13 @@ fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<(Sources, Rc
         };
         if let Err(why) = refused {
             voice.alert(&format!(
-                "Could not open configuration file {} : {why}",
+                "config : Could not open configuration file {} : {why}",
                 name.display()
             ));
             return Err(FAILED);
         }
     }
-    let files: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
-    let mut extra = vec![(b"HAPROXY_CFGFILES".to_vec(), files.join(&b';'))];
-    if std::env::var_os("HAPROXY_STARTUP_VERSION").is_none() {
-        extra.push((
-            b"HAPROXY_STARTUP_VERSION".to_vec(),
-            version::VERSION.as_bytes().to_vec(),
-        ));
-    }
-    if invocation.load.master_worker {
-        extra.push((b"HAPROXY_MWORKER".to_vec(), b"1".to_vec()));
-    }
-    Ok((sources, Rc::new(RealHost { extra })))
+    Ok(sources)
 }
 
 /// The file itself, or the visible `*.cfg` files of a directory, sorted by their bytes.
@@ -347,27 +392,28 @@ fn expand(name: &OsString) -> io::Result<Vec<OsString>> {
 }
 
 /// Goes to the background, if that is wanted: the process that was called ends here.
-pub(super) fn background(start: &mut Start) -> Result<Option<Launcher>, Ended> {
-    if !start.modes.daemon {
+pub(super) fn background(found: &mut Found) -> Result<Option<Launcher>, Ended> {
+    if !found.modes.daemon {
         return Ok(None);
     }
     match daemon::background() {
         Ok(Side::Daemon(launcher)) => Ok(Some(launcher)),
         Ok(Side::Called(end)) => {
             if let daemon::CalledEnd::Died(pid, code) = end {
-                start
-                    .voice
-                    .alert(&format!("Process {pid} exited with code {code}"));
+                found.voice.alert(&format!(
+                    "Process {pid} exited with code {code} ({})",
+                    exit_words(code)
+                ));
             }
             Err(end.exit_code())
         }
         Err(error) => {
             let text = format!(
                 "[{}.main()] Cannot fork: {}",
-                start.voice.program(),
+                found.voice.program(),
                 os_words(&error)
             );
-            start.voice.alert(&text);
+            found.voice.alert(&text);
             Err(FAILED)
         }
     }
@@ -377,17 +423,20 @@ pub(super) fn background(start: &mut Start) -> Result<Option<Launcher>, Ended> {
 mod tests {
     use super::*;
 
-    fn modes(line: &str, change: impl FnOnce(&mut Config)) -> Modes {
+    fn modes(line: &str, change: impl FnOnce(&mut Global)) -> Modes {
         let words = std::iter::once("rproxy").chain(line.split(' '));
         let invocation = args::parse(words.map(OsString::from)).unwrap();
-        let mut config = Config::default();
-        change(&mut config);
-        Modes::of(&invocation, &config)
+        let mut global = Global {
+            master_worker: invocation.load.master_worker,
+            ..Global::default()
+        };
+        change(&mut global);
+        Modes::of(&invocation, &global)
     }
 
     #[test]
     fn the_command_line_wins_over_the_files() {
-        let daemon = |config: &mut Config| (config.global.daemon, config.global.quiet) = (true, true);
+        let daemon = |global: &mut Global| (global.daemon, global.quiet) = (true, true);
         assert!(modes("-f a", daemon).daemon);
         assert!(modes("-f a", daemon).is_silent());
         for line in ["-d -f a", "-db -f a"] {

@@ -5,42 +5,49 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::anon;
+use super::args::DumpConfig;
 use super::cli::table::{BUILT_IN, COMMANDS};
-use crate::conf::ast::{Document, Line};
+use crate::conf::ast::Document;
+use crate::conf::cond::Facts;
+use crate::conf::cursor::Arg;
+use crate::conf::diag::Sink;
+use crate::conf::env::Env;
+use crate::conf::reader::{Pass, Reader};
 use crate::conf::source::Sources;
 use crate::policy::registry::KEYWORDS;
 
-/// The configuration as words: sections at the margin, their lines after a tab.
-pub fn configuration(sources: &Sources, with_place: bool) -> Vec<u8> {
+/// The configuration as words, as the environment of the process makes them: sections at the margin, their lines after
+/// a tab. No line is acted upon, be it `.if` or `setenv`; with a key, see [`super::anon`].
+///
+/// # Errors
+/// What is no word.
+pub fn configuration(sources: &Sources, env: &Env, options: DumpConfig) -> Result<Vec<u8>, Sink> {
+    let mut sink = Sink::new();
     let mut out = Vec::new();
     for (file, _) in sources.iter() {
         let document = Document::parse(sources, file);
-        for line in &document.preamble {
-            words(sources, line, with_place, "", &mut out);
-        }
-        for section in &document.sections {
-            words(sources, &section.header, with_place, "", &mut out);
-            for line in &section.lines {
-                words(sources, line, with_place, "\t", &mut out);
+        let mut reader = Reader::new(sources, &document, Pass::Words);
+        while let Some(statement) = reader.statement(env, &Facts::default(), &mut sink) {
+            if options.with_place {
+                out.extend_from_slice(format!("{}\t", statement.line.number).as_bytes());
             }
+            let words: Vec<&[u8]> = statement.args.iter().map(Arg::bytes).collect();
+            if statement.opens.is_none() {
+                out.push(b'\t');
+            }
+            out.extend(match (options.key, statement.opens) {
+                (0, _) => [words.join(&b' '), b" ".to_vec()].concat(),
+                (key, None) => anon::line(key, &words),
+                (key, Some(_)) => anon::header(key, &words),
+            });
+            out.push(b'\n');
         }
     }
-    out
-}
-
-fn words(sources: &Sources, line: &Line, with_place: bool, indent: &str, out: &mut Vec<u8>) {
-    if line.words.is_empty() {
-        return;
+    if sink.has_errors() {
+        return Err(sink);
     }
-    if with_place {
-        out.extend_from_slice(format!("{}\t", line.number).as_bytes());
-    }
-    out.extend_from_slice(indent.as_bytes());
-    for word in &line.words {
-        out.extend_from_slice(sources.bytes(word.span));
-        out.push(b' ');
-    }
-    out.push(b'\n');
+    Ok(out)
 }
 
 /// The keywords of these classes.
@@ -125,18 +132,26 @@ mod tests {
     #[test]
     fn the_configuration_as_words() {
         let mut sources = Sources::new();
-        sources
-            .add(
-                b"a.cfg",
-                b"# c\nglobal\n  maxconn   10 # d\n\nfrontend \"f\"\n bind :80\n".to_vec(),
-            )
-            .unwrap();
-        let print = |with_place| String::from_utf8(configuration(&sources, with_place)).unwrap();
+        let text =
+            "# c\nglobal\n  maxconn   10 # d\n setenv A x\n.if 0\n\nfrontend \"f g\"\n bind $A\"${B}:80\"\n";
+        sources.add(b"a.cfg", text.as_bytes().to_vec()).unwrap();
+        let mut env = Env::new();
+        env.set(b"B", b"b").unwrap();
+        let print = |with_place, key| {
+            String::from_utf8(configuration(&sources, &env, DumpConfig { with_place, key }).unwrap()).unwrap()
+        };
         assert_eq!(
-            print(false),
-            "global \n\tmaxconn 10 \nfrontend \"f\" \n\tbind :80 \n"
+            print(false, 0),
+            "global \n\tmaxconn 10 \n\tsetenv A x \n\t.if 0 \nfrontend f g \n\tbind $Ab:80 \n"
         );
-        assert!(print(true).starts_with("2\tglobal \n3\t\tmaxconn 10 \n"));
+        assert!(print(true, 0).starts_with("2\tglobal \n3\t\tmaxconn 10 \n"));
+        assert!(print(true, 77).starts_with("2\tglobal\n3\t\tmaxconn 10\n"));
+        sources.add(b"b.cfg", b"global\n x \"y\n".to_vec()).unwrap();
+        let options = DumpConfig {
+            with_place: false,
+            key: 0,
+        };
+        assert!(configuration(&sources, &env, options).is_err());
     }
 
     #[test]

@@ -164,6 +164,7 @@ pub(crate) fn config() -> Config {
         ],
         frontend_by_name,
         backend_by_name,
+        env: Vec::new(),
     }
 }
 

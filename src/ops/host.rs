@@ -39,6 +39,20 @@ fn named(name: &str, look: fn(&ffi::CStr) -> io::Result<Option<u32>>) -> Result<
         .ok_or(HostError::Missing)
 }
 
+impl RealHost {
+    /// The machine, with the version that was started first in the environment: that of a process that started this
+    /// one stays.
+    pub fn named_version(version: &str) -> Self {
+        const NAME: &str = "HAPROXY_STARTUP_VERSION";
+        let extra = if env::var_os(NAME).is_none() {
+            vec![(NAME.into(), version.into())]
+        } else {
+            Vec::new()
+        };
+        Self { extra }
+    }
+}
+
 impl Host for RealHost {
     fn read_file(&self, name: &[u8], max: usize) -> Result<Vec<u8>, HostError> {
         let file = fs::File::open(path(name)).map_err(|error| host_error(&error))?;

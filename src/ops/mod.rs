@@ -1,6 +1,7 @@
 //! Floor 6: what an operator touches. Command line, start order, signals, master process, runtime socket and
 //! statistics; each a table of rows where it can be.
 
+mod anon;
 pub mod args;
 pub mod boot;
 pub mod cli;

@@ -2,6 +2,7 @@
 //! worker. See [`super::boot`] for the order.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,14 +12,16 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::boot::{Ended, Start, background, os_words};
+use super::boot::{Ended, Found, Start, background, os_words};
 use super::cli;
 use super::daemon::{self, CAP_SYS_CHROOT, Launcher};
 use super::limits::{self, Limits};
 use super::master::link::MasterLink;
 use super::master::notify::Notifier;
 use super::master::{self, Plan, WorkerProcess};
+use super::messages::Voice;
 use super::signals::Signals;
+use crate::base::addr::Target;
 use crate::conf::diag::Sink;
 use crate::conf::source::Sources;
 use crate::engine::bind::{self, Bound};
@@ -28,6 +31,7 @@ use crate::engine::sys::{self, Forked};
 use crate::engine::worker::{Setup, Worker};
 use crate::load;
 use crate::model::config::Config;
+use crate::model::listener::Owner;
 use crate::model::state::State;
 use crate::policy::host::Host;
 
@@ -71,55 +75,50 @@ impl ControlSource for SignalSource {
 }
 
 /// Serves until the end. `Err` holds the code of a start that failed.
-pub(super) fn run(mut start: Start) -> Result<ExitCode, Ended> {
-    let launcher = background(&mut start)?;
-    if start.modes.master_worker {
-        return under_master(start, launcher);
+pub(super) fn run(mut found: Found) -> Result<ExitCode, Ended> {
+    let launcher = background(&mut found)?;
+    if found.modes.master_worker {
+        return under_master(found, launcher);
     }
-    work(start, launcher, None)
+    work(found.load()?, launcher, None)
 }
 
-/// Starts the worker and becomes its master.
-fn under_master(mut start: Start, launcher: Option<Launcher>) -> Result<ExitCode, Ended> {
-    let master_config = master_sockets(&mut start)?;
-    let failed = |start: &mut Start, what: &str, error: &io::Error| {
-        let text = format!("[{}.main()] {what}: {}", start.voice.program(), os_words(error));
-        start.voice.alert(&text);
+/// Starts the worker and becomes its master. The worker reads the configuration: one that is refused is a worker that
+/// does not come up.
+fn under_master(mut found: Found, launcher: Option<Launcher>) -> Result<ExitCode, Ended> {
+    let master_config = master_sockets(&mut found)?;
+    let failed = |voice: &mut Voice, what: &str, error: &io::Error| {
+        let text = format!("[{}.main()] {what}: {}", voice.program(), os_words(error));
+        voice.alert(&text);
         FAILED
     };
     let (link, workers_end) = Socket::pair(Domain::UNIX, Type::STREAM, None).map_err(|error| {
-        failed(
-            &mut start,
-            "Cannot create the socket pair of master and worker",
-            &error,
-        )
+        let what = "Cannot create the socket pair of master and worker";
+        failed(&mut found.voice, what, &error)
     })?;
     match sys::fork() {
         Ok(Forked::Child) => {
             drop(link);
             drop(launcher);
             let (link, gone) = MasterLink::new(workers_end).map_err(|error| {
-                failed(
-                    &mut start,
-                    "Cannot use the socket pair of master and worker",
-                    &error,
-                )
+                let what = "Cannot use the socket pair of master and worker";
+                failed(&mut found.voice, what, &error)
             })?;
-            work(start, None, Some((link, gone)))
+            work(found.load()?, None, Some((link, gone)))
         }
         Ok(Forked::Parent(pid)) => {
             drop(workers_end);
-            start.voice.notice(&format!("Initializing new worker ({pid})"));
-            let ended = watch(&mut start, pid, link, launcher, &master_config);
-            ended.map_err(|error| failed(&mut start, "The master cannot go on", &error))
+            found.voice.notice(&format!("Initializing new worker ({pid})"));
+            let ended = watch(&mut found, pid, link, launcher, &master_config);
+            ended.map_err(|error| failed(&mut found.voice, "The master cannot go on", &error))
         }
-        Err(error) => Err(failed(&mut start, "Cannot fork", &error)),
+        Err(error) => Err(failed(&mut found.voice, "Cannot fork", &error)),
     }
 }
 
 /// The master's life.
 fn watch(
-    start: &mut Start,
+    found: &mut Found,
     pid: i32,
     link: Socket,
     launcher: Option<Launcher>,
@@ -127,25 +126,30 @@ fn watch(
 ) -> io::Result<ExitCode> {
     let signals = Signals::catch(master::SIGNALS)?;
     let (bound, errors) = bind::bind_all(master_config);
-    if report(&errors, master_config, start) {
+    if report(&errors, master_config, &mut found.voice) {
+        let program = found.voice.program().to_owned();
+        found.voice.alert(&all_failed(&program));
         sys::kill(pid, libc::SIGTERM)?;
         return Ok(FAILED);
     }
+    let mut env = found.discovered.environment();
+    env.push((b"HAPROXY_MWORKER".to_vec(), b"1".to_vec()));
+    set_last(&mut env, "HAPROXY_MASTER_CLI", addresses(master_config, &bound));
     let with_level = |bound: Bound| {
         let level = master_config.listener(bound.listener).level;
         (bound, level)
     };
-    let global = &start.config.global;
+    let global = found.discovered.global(&found.invocation.load);
     let plan = Plan {
         sockets: bound.into_iter().map(with_level).collect(),
         line_max: global.tune.bufsize as usize,
-        notifier: if start.invocation.systemd {
+        notifier: if found.invocation.systemd {
             Notifier::from_environment()
         } else {
             None
         },
-        pidfile: global.pidfile.clone(),
-        old: start.invocation.old.clone(),
+        pidfile: global.pidfile,
+        old: found.invocation.old.clone(),
         no_exit_on_failure: global.no_exit_on_failure,
         null: if launcher.is_some() {
             Some(daemon::open_null()?)
@@ -153,28 +157,58 @@ fn watch(
             None
         },
         launcher,
+        env,
     };
     let worker = WorkerProcess {
         pid,
         link,
-        started_s: start.clock.stamp().wall_us / 1_000_000,
+        started_s: found.clock.stamp().wall_us / 1_000_000,
         is_ready: false,
     };
-    // The master keeps nothing of the configuration.
-    start.config = Arc::new(Config::default());
-    master::run(plan, worker, signals, &mut start.voice)
+    master::run(plan, worker, signals, &mut found.voice)
+}
+
+/// Sets a variable that comes after all others.
+fn set_last(env: &mut Vec<(Vec<u8>, Vec<u8>)>, name: &str, value: String) {
+    env.retain(|(other, _)| other != name.as_bytes());
+    env.push((name.as_bytes().to_vec(), value.into_bytes()));
+}
+
+/// The addresses of runtime sockets, for the variables that name them; those passed on by a descriptor pair have none.
+fn addresses(config: &Config, bound: &[Bound]) -> String {
+    let text = |bound: &Bound| {
+        let listener = config.listener(bound.listener);
+        if matches!(listener.owner, Owner::Proxy(_)) {
+            return None;
+        }
+        match &listener.addr.target {
+            Target::Unix(path) => Some(format!("unix@{}", String::from_utf8_lossy(path))),
+            Target::Abstract { name, .. } => Some(format!("abns@{}", String::from_utf8_lossy(name))),
+            Target::SockPair(_) => None,
+            Target::Ip { .. } | Target::Name { .. } | Target::Fd(_) => {
+                let addr = bound.socket.local_addr().ok()?;
+                let ip = addr.as_socket().map(|addr| match addr {
+                    SocketAddr::V4(addr) => format!("ipv4@{addr}"),
+                    SocketAddr::V6(addr) => format!("ipv6@[{}]:{}", addr.ip(), addr.port()),
+                });
+                ip.or_else(|| Some(format!("unix@{}", addr.as_pathname()?.display())))
+            }
+        }
+    };
+    let all: Vec<String> = bound.iter().filter_map(text).collect();
+    all.join(";")
 }
 
 /// The runtime sockets of `-S`, read as `stats socket` lines, by default with the rights of an admin.
-fn master_sockets(start: &mut Start) -> Result<Config, Ended> {
+fn master_sockets(found: &mut Found) -> Result<Config, Ended> {
     let mut text = "global\n".to_owned();
-    for socket in &start.invocation.master_sockets {
+    for socket in &found.invocation.master_sockets {
         let socket = socket.to_string_lossy();
         let mut words = socket.split(',');
         let address = words.next().unwrap_or_default();
         let quoted = |word: &str| format!("'{word}' ");
         if socket.contains(['\'', '\n', '\r']) {
-            start
+            found
                 .voice
                 .alert(&format!("-S: unusable characters in '{}'", socket.escape_debug()));
             return Err(FAILED);
@@ -191,29 +225,33 @@ fn master_sockets(start: &mut Start) -> Result<Config, Ended> {
     let loaded = added.ok().and_then(|_| {
         load::load(
             &sources,
-            &start.invocation.load,
-            Rc::<_>::clone(&start.host) as Rc<dyn Host>,
+            &found.invocation.load,
+            Rc::<_>::clone(&found.host) as Rc<dyn Host>,
             &mut sink,
         )
     });
-    start.voice.reports(&sink, &sources, false);
+    found.voice.reports(&sink, &sources, false);
     loaded.ok_or_else(|| {
-        start.voice.alert("Can't create the master's CLI.");
+        found.voice.alert("Can't create the master's CLI.");
         FAILED
     })
 }
 
 /// Says what binding met with. Returns whether anything is fatal.
-fn report(errors: &[bind::BindError], config: &Config, start: &mut Start) -> bool {
+fn report(errors: &[bind::BindError], config: &Config, voice: &mut Voice) -> bool {
     for error in errors {
         let text = error.message(config);
         if error.fault.is_warning() {
-            start.voice.warning(&text);
+            voice.warning(&text);
         } else {
-            start.voice.alert(&text);
+            voice.alert(&text);
         }
     }
     errors.iter().any(|error| !error.fault.is_warning())
+}
+
+fn all_failed(program: &str) -> String {
+    format!("[{program}.main()] Some protocols failed to start their listeners! Exiting.")
 }
 
 fn tell_old(start: &Start, signal: i32) -> usize {
@@ -235,7 +273,7 @@ fn bind_all(start: &mut Start) -> Result<Vec<Bound>, Ended> {
         let fatal = errors.iter().any(|error| !error.fault.is_warning());
         let last = attempt == BIND_TRIES || start.invocation.old.pids.is_empty();
         if !fatal || last || (tell_old(start, libc::SIGTTOU) == 0 && asked) {
-            if !report(&errors, &config, start) {
+            if !report(&errors, &config, &mut start.voice) {
                 return Ok(bound);
             }
             break;
@@ -244,10 +282,7 @@ fn bind_all(start: &mut Start) -> Result<Vec<Bound>, Ended> {
         drop(bound);
         wait(BIND_WAIT);
     }
-    let text = format!(
-        "[{}.main()] Some protocols failed to start their listeners! Exiting.",
-        start.voice.program()
-    );
+    let text = all_failed(start.voice.program());
     start.voice.alert(&text);
     if asked {
         tell_old(start, libc::SIGTTIN);
@@ -271,6 +306,12 @@ fn work(
 ) -> Result<ExitCode, Ended> {
     let config = Arc::clone(&start.config);
     let under_master = link.is_some();
+    let old_socket = start.invocation.old_socket.as_ref();
+    if old_socket.is_some_and(|socket| socket != "/dev/null") {
+        start
+            .voice
+            .notice("-x: listening sockets are opened anew, taking them over is not supported yet.");
+    }
     let limits = limits::compute(&config, start.at_boot, under_master);
     if limits.computed_maxconn {
         start.voice.notice(&format!(
@@ -322,6 +363,10 @@ fn work(
         control.push(Box::new(link));
         master_gone = Some(gone);
     }
+    let mut env = config.env.clone();
+    if under_master || !config.global.stats_sockets.is_empty() {
+        set_last(&mut env, "HAPROXY_CLI", addresses(&config, &bound));
+    }
     let setup = Setup {
         config,
         state,
@@ -331,7 +376,7 @@ fn work(
         pid: std::process::id(),
         hostname: start.host.hostname(),
         runtime_conns: Vec::new(),
-        env: start.host.environment(),
+        env,
     };
     if let Some(launcher) = launcher {
         launcher.ready();

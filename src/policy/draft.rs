@@ -393,17 +393,10 @@ pub struct Draft {
 impl Draft {
     /// Nothing but built-in defaults; `span` stands for the place of a section not yet read.
     pub fn new(host: Rc<dyn Host>, span: Span) -> Self {
-        let mut env = Env::new();
-        for (name, value) in host.environment() {
-            // What has no room is left out: no file can tell the difference from a system with less.
-            if env.set(&name, &value).is_err() {
-                break;
-            }
-        }
         Self {
-            host,
             at: Declared::default(),
-            env,
+            env: Env::of(host.environment()),
+            host,
             past_global: false,
             global: GlobalDraft::default(),
             default_path: DefaultPath::default(),

@@ -10,7 +10,7 @@ use crate::ops::version;
 
 /// What the commands see of the processes.
 #[derive(Clone, Copy, Debug)]
-pub struct MasterView {
+pub struct MasterView<'a> {
     /// The master's number.
     pub pid: u32,
     /// When it started, seconds since the epoch.
@@ -19,6 +19,8 @@ pub struct MasterView {
     pub now_s: u64,
     /// Number and start of the worker that serves.
     pub worker: Option<(i32, u64)>,
+    /// The environment of the master.
+    pub env: &'a [(Vec<u8>, Vec<u8>)],
 }
 
 /// What comes next in a conversation.
@@ -65,7 +67,7 @@ struct Command {
     usage: &'static str,
     doc: &'static str,
     level: Level,
-    run: fn(&MasterCli, &[String], &MasterView) -> String,
+    run: fn(&MasterCli, &[String], &MasterView<'_>) -> String,
 }
 
 const RELOAD_REFUSED: &str = "Success=0\n--\nReloading is not supported yet: the running worker goes on.\n";
@@ -146,7 +148,7 @@ static COMMANDS: &[Command] = &[
         usage: "show env [var]",
         doc: "print the environment of the master",
         level: Level::Operator,
-        run: |_, args, _| show_env(args),
+        run: |_, args, view| show_env(args, view.env),
     },
     Command {
         words: &["show", "proc"],
@@ -179,11 +181,13 @@ const PROMPT_USAGE: &str = "Usage: prompt [help | i | p | timed]*\n\
     \x20 timed   switch the uptime in the prompt on or off\n\
     Alone it switches between i and p.\n";
 
-fn show_env(args: &[String]) -> String {
-    let wanted = args.first().map(String::as_str);
-    let text: String = std::env::vars_os()
+fn show_env(args: &[String], env: &[(Vec<u8>, Vec<u8>)]) -> String {
+    let wanted = args.first().map(String::as_bytes);
+    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text: String = env
+        .iter()
         .filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted))
-        .map(|(name, value)| format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy()))
+        .map(|(name, value)| format!("{}={}\n", shown(name), shown(value)))
         .collect();
     if wanted.is_some() && text.is_empty() {
         return "Variable not found\n".to_owned();
@@ -201,7 +205,7 @@ fn uptime(seconds: u64) -> String {
     )
 }
 
-fn show_proc(args: &[String], view: &MasterView) -> String {
+fn show_proc(args: &[String], view: &MasterView<'_>) -> String {
     if args.first().is_some_and(|word| word != "debug") {
         return "'show proc' only supports 'debug' as argument\n".to_owned();
     }
@@ -263,7 +267,7 @@ impl MasterCli {
     }
 
     /// The next step.
-    pub fn next(&mut self, view: &MasterView) -> Next {
+    pub fn next(&mut self, view: &MasterView<'_>) -> Next {
         if std::mem::take(&mut self.prompt_due) {
             self.write_prompt(view);
         }
@@ -302,7 +306,7 @@ impl MasterCli {
     }
 
     /// Runs a command here, or returns the line that the worker is to get.
-    fn execute(&mut self, command: &[u8], payload: Option<&[u8]>, view: &MasterView) -> Option<Vec<u8>> {
+    fn execute(&mut self, command: &[u8], payload: Option<&[u8]>, view: &MasterView<'_>) -> Option<Vec<u8>> {
         let Some(words) = split_words(command) else {
             self.fail(format!(
                 "Too many arguments. Commands must have at most {MAX_WORDS} arguments.\n"
@@ -386,7 +390,7 @@ impl MasterCli {
         self.prompt = mode.unwrap_or(timed || !self.prompt);
     }
 
-    fn answer_of_master(&self, words: &[String], view: &MasterView) -> String {
+    fn answer_of_master(&self, words: &[String], view: &MasterView<'_>) -> String {
         let named = |command: &&Command| {
             command.words.len() <= words.len()
                 && command.words.iter().zip(words).all(|(name, word)| *name == word)
@@ -447,7 +451,7 @@ impl MasterCli {
         line
     }
 
-    fn write_prompt(&mut self, view: &MasterView) {
+    fn write_prompt(&mut self, view: &MasterView<'_>) {
         if !self.prompt || self.closing {
             return;
         }
@@ -493,7 +497,7 @@ fn listing(mut text: String, words: &[String]) -> String {
 }
 
 /// The process that a prefix names.
-fn find_target(prefix: &str, view: &MasterView) -> Option<Target> {
+fn find_target(prefix: &str, view: &MasterView<'_>) -> Option<Target> {
     let worker = view.worker.map(|(pid, _)| Target::Worker(pid));
     match prefix.strip_prefix('@')? {
         "" | "master" | "0" => Some(Target::Master),
@@ -517,11 +521,12 @@ fn after_first_word(command: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    const VIEW: MasterView = MasterView {
+    const VIEW: MasterView<'_> = MasterView {
         pid: 100,
         started_s: 1_000,
         now_s: 1_061,
         worker: Some((101, 1_001)),
+        env: &[],
     };
 
     /// Output and requests in order, a request between braces; the worker answers "W".

@@ -53,7 +53,7 @@ impl Client {
     /// stay unread. `Break` when the conversation is over.
     pub fn work(
         &mut self,
-        view: &MasterView,
+        view: &MasterView<'_>,
         link: Option<&Socket>,
         poller: &Poller,
         relay_token: u64,
@@ -184,11 +184,12 @@ mod tests {
     use crate::engine::control::{Control, ControlSource};
     use crate::ops::master::link::MasterLink;
 
-    const VIEW: MasterView = MasterView {
+    const VIEW: MasterView<'_> = MasterView {
         pid: 100,
         started_s: 0,
         now_s: 0,
         worker: Some((101, 0)),
+        env: &[],
     };
 
     fn pair() -> (Socket, Socket) {

@@ -5,8 +5,8 @@
 //!   Starting --worker says it serves--> Serving --worker ends--> end with its code
 //!       `------worker ends before---------------------------------^
 //! ```
-//! It owns no traffic and no configuration, only the sockets of `-S` and one pair to the worker, over which it hands
-//! it ends of conversations (`@1 ...`). Source: management manual, "Master-worker mode", "Master CLI".
+//! It owns no traffic and has read no more of the configuration than the modes of the process: only the sockets of `-S`
+//! and one pair to the worker, over which it hands it ends of conversations (`@1 ...`). Source: management manual, "Master-worker mode", "Master CLI".
 
 pub mod cli;
 pub mod client;
@@ -56,6 +56,8 @@ pub struct Plan {
     pub launcher: Option<Launcher>,
     /// `/dev/null`, for a daemon to leave the terminal to.
     pub null: Option<std::fs::File>,
+    /// What `show env` tells.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// The worker, as the master knows it.
@@ -346,6 +348,7 @@ impl Master<'_> {
                 .as_ref()
                 .filter(|worker| worker.is_ready)
                 .map(|worker| (worker.pid, worker.started_s)),
+            env: &self.plan.env,
         };
         let Some(client) = self.clients.get_mut(key) else {
             return;
@@ -361,7 +364,7 @@ impl Master<'_> {
 }
 
 /// How a process ended, in words.
-fn exit_words(code: i32) -> &'static str {
+pub(super) fn exit_words(code: i32) -> &'static str {
     match code - 128 {
         libc::SIGHUP => "Hangup",
         libc::SIGINT => "Interrupt",

@@ -233,6 +233,9 @@ fn daemon(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
 fn master_worker(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
     match cursor.next() {
         None => {
+            if draft.global.settings.master_worker {
+                cursor.warn(Code::Overwritten, "master-worker mode is already configured.");
+            }
             let text =
                 "The 'master-worker' keyword is deprecated, use -W or -Ws in the startup script instead.";
             cursor.warn(Code::Deprecated, text);
@@ -478,10 +481,7 @@ fn localpeer(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> 
         return Err(cursor.error(Code::Conflict, text));
     }
     draft.global.settings.localpeer = word.text().into_owned();
-    draft
-        .env
-        .set(b"HAPROXY_LOCALPEER", word.bytes())
-        .map_err(|error| no_room(cursor, error))
+    Ok(())
 }
 
 fn default_path(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {

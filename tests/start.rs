@@ -1,0 +1,286 @@
+//! How a start reads its files: what is said when they are refused under a master or in the background, the variables
+//! that exist without anybody setting them, and the dump of what was read.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
+
+mod support;
+
+use support::cli::ask;
+use support::client::Client;
+use support::proxy::{Proxy, Setup, run};
+use support::{PATIENCE, TempDir, wait_for};
+
+const GLOBAL: &str = "global\n nbthread 1\n";
+const PROXIES: &str = "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+                       frontend fe\n bind 127.0.0.1:1\n";
+
+/// A configuration that is refused: the worker says so and its master, and whoever started either, says how it ended.
+#[test]
+fn refused_under_a_master_and_in_the_background() {
+    let dir = TempDir::new();
+    dir.write("bad.cfg", &format!("{GLOBAL}{PROXIES} frobnicate\n"));
+    dir.write("env.cfg", &format!("{GLOBAL} setenv A\n{PROXIES}"));
+    let worker = "[WARNING]  (";
+    let table: &[(&[&str], &[&str], &[&str])] = &[
+        (
+            &["-W", "-f", "bad.cfg"],
+            &[
+                ") : Initializing new worker (",
+                worker,
+                ") : Failed to load worker (",
+                ") exited with code 1 (Exit)\n",
+            ],
+            &[") : Process "],
+        ),
+        (
+            &["-Ws", "-f", "bad.cfg"],
+            &[") : Initializing new worker (", ") : Failed to load worker ("],
+            &[") : Process "],
+        ),
+        (
+            &["-W", "-D", "-f", "bad.cfg"],
+            &[
+                ") : Initializing new worker (",
+                ") : Failed to load worker (",
+                ") : Process ",
+                " exited with code 1 (Exit)\n",
+            ],
+            &[],
+        ),
+        (
+            &["-D", "-f", "bad.cfg"],
+            &["[ALERT]    (", ") : Process ", " exited with code 1 (Exit)\n"],
+            &["Initializing new worker", "Failed to load worker"],
+        ),
+        // What the master reads itself stops it before there is a worker.
+        (
+            &["-W", "-f", "env.cfg"],
+            &["'setenv' expects"],
+            &["worker (", ") : Process "],
+        ),
+        (&["-W", "-c", "-f", "bad.cfg"], &["'frobnicate'"], &["worker ("]),
+        (
+            &["-W", "-f", "missing.cfg"],
+            &[
+                ") : config : Cannot open configuration file/directory missing.cfg : No such file or directory\n",
+            ],
+            &["worker ("],
+        ),
+        (
+            &["-S", "m.sock", "-c", "-f", "bad.cfg"],
+            &[") : a master CLI socket was defined, but master-worker mode (-W) is not enabled.\n"],
+            &["frobnicate"],
+        ),
+    ];
+    for (args, said, unsaid) in table {
+        let end = run(&dir, args);
+        let text = format!("{args:?}: code {:?}\n{}\n{}", end.code, end.stdout, end.stderr);
+        assert_eq!(end.code, Some(1), "{text}");
+        assert!(said.iter().all(|part| end.stderr.contains(part)), "{text}");
+        assert!(!unsaid.iter().any(|part| end.stderr.contains(part)), "{text}");
+    }
+}
+
+/// What the lines of a configuration see, by the kind of process.
+#[test]
+fn variables_of_the_program_while_files_are_read() {
+    let dir = TempDir::new();
+    let show = |names: &[&str]| -> String { names.iter().map(|name| format!("${{{name}-none}} ")).collect() };
+    let notice = format!(
+        ".notice \"<{}>\"\n",
+        show(&[
+            "HAPROXY_LOCALPEER",
+            "HAPROXY_MWORKER",
+            "HAPROXY_CFGFILES",
+            "HAPROXY_BRANCH",
+            "HAPROXY_CLI",
+            "TWICE",
+            "SEEN"
+        ])
+    );
+    let text = |peer: &str| {
+        format!(
+            "{GLOBAL} {peer}\n setenv TWICE \"${{TWICE}}x\"\n presetenv SEEN \"${{HAPROXY_CFGFILES-unknown}}\"\n{PROXIES}{notice}"
+        )
+    };
+    dir.write("peer.cfg", &text("localpeer me"));
+    dir.write("plain.cfg", &text(""));
+    // `localpeer` is read ahead, `setenv` in both readings, HAPROXY_CFGFILES is set between them.
+    for (args, wanted) in [
+        (
+            &["-c", "-f", "peer.cfg"][..],
+            "<me none peer.cfg 3.4 none xx unknown >",
+        ),
+        (
+            &["-L", "you", "-c", "-f", "plain.cfg"],
+            "<you none plain.cfg 3.4 none xx unknown >",
+        ),
+    ] {
+        let end = run(&dir, args);
+        assert!(end.stderr.contains(wanted), "{args:?}: {}", end.stderr);
+    }
+    let formats = [
+        ("HTTP", "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta "),
+        ("HTTP_CLF", "%{+Q}o %{-Q}ci - - [%trg] %r %ST "),
+        ("HTTPS", "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta "),
+        ("TCP", "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt "),
+        ("TCP_CLF", "%{+Q}o %{-Q}ci - - [%T] \"TCP \" 000 "),
+        ("KEYLOG_FC", "CLIENT_RANDOM %[ssl_fc_client_random,hex] "),
+        ("KEYLOG_BC", "CLIENT_RANDOM %[ssl_bc_client_random,hex] "),
+    ];
+    for (name, wanted) in formats {
+        let text = format!("{GLOBAL}{PROXIES}.notice \"<${{HAPROXY_{name}_LOG_FMT}}>\"\n");
+        dir.write("format.cfg", &text);
+        let end = run(&dir, &["-c", "-f", "format.cfg"]);
+        assert!(
+            end.stderr.contains(&format!("<{wanted}")),
+            "{name}: {}",
+            end.stderr
+        );
+    }
+}
+
+/// `show env` without the variables of the test's own process, in order.
+fn environment(answer: &str) -> Vec<String> {
+    let of_interest = |line: &&str| line.starts_with("HAPROXY_") || line.starts_with("T_");
+    // Key logs have lines of their own, and a first line that is of no interest here.
+    let lines = answer
+        .lines()
+        .filter(of_interest)
+        .filter(|line| !line.contains("KEYLOG"));
+    lines.map(str::to_owned).collect()
+}
+
+fn with_sockets(args: &[&str]) -> Proxy {
+    Setup::new(format!(
+        "{GLOBAL} stats socket fd@${{cli}} level admin\n stats socket {{tmp}}/s level admin\n stats socket abns@t_{{pid}} level user\n \
+         setenv T_SET \"a b\"\n presetenv T_KEPT new\n presetenv T_MADE new\n unsetenv T_GONE\n setenv HAPROXY_TCP_LOG_FMT x\n \
+         setenv T_KEPT2 changed\n{PROXIES}"
+    )
+    .replace("{pid}", &std::process::id().to_string())
+    .replace("127.0.0.1:1\n", "fd@${fe}\n"))
+    .args(args)
+    .env("T_KEPT", "old")
+    .env("T_GONE", "old")
+    .env("T_KEPT2", "old")
+    .no_wait()
+    .start()
+}
+
+/// The environment that the runtime socket tells of is the one that the files made.
+#[test]
+fn environment_of_a_process() {
+    let proxy = with_sockets(&["-db"]);
+    let found = environment(&ask(&proxy, "show env"));
+    let version = found
+        .iter()
+        .find_map(|line| line.strip_prefix("HAPROXY_STARTUP_VERSION=3.4.0"));
+    assert!(version.is_some(), "{found:?}");
+    let cli = format!(
+        "HAPROXY_CLI=ipv4@{};unix@{};abns@t_{}",
+        proxy.addr("cli"),
+        proxy.dir.file("s"),
+        std::process::id()
+    );
+    let cfg = format!("HAPROXY_CFGFILES={}", proxy.dir.file("cfg"));
+    let found: Vec<&str> = found
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.contains("VERSION="))
+        .collect();
+    let (peer, found): (Vec<&str>, Vec<&str>) = found
+        .iter()
+        .partition(|line| line.starts_with("HAPROXY_LOCALPEER="));
+    assert_eq!(peer.len(), 1);
+    let (old, made) = found.split_at(2);
+    // The order of the process's own variables is that of its parent.
+    assert!(
+        old.contains(&"T_KEPT=old") && old.contains(&"T_KEPT2=changed"),
+        "{found:?}"
+    );
+    assert_eq!(
+        made,
+        ["HAPROXY_BRANCH=3.4", "T_SET=a b", "T_MADE=new", &cfg, &cli]
+    );
+    assert_eq!(ask(&proxy, "show env T_SET"), "T_SET=a b\n\n");
+    assert_eq!(ask(&proxy, "show env T_GONE"), "Variable not found\n\n");
+    proxy.stop();
+}
+
+/// The same of a worker and of its master.
+#[test]
+fn environment_of_master_and_worker() {
+    let mut proxy = with_sockets(&["-W", "-S", "{tmp}/m"]);
+    let path = proxy.dir.file("m");
+    let ask = |commands: &str| -> String {
+        let mut client = Client::unix(&path).expect("the master's socket");
+        client.send(commands.as_bytes());
+        client.shut();
+        assert!(client.read_to_end(PATIENCE));
+        String::from_utf8_lossy(&client.got).into_owned()
+    };
+    let ready = wait_for(PATIENCE, || {
+        proxy.output().contains("Loading success.").then_some(())
+    });
+    assert!(ready.is_some(), "{}", proxy.output());
+    let master = environment(&ask("show env\n"));
+    let worker = environment(&ask("@1 show env\n"));
+    let has = |found: &[String], line: &str| found.iter().any(|other| other == line);
+    let cli = |found: &[String]| found.iter().any(|line| line.starts_with("HAPROXY_CLI=ipv4@"));
+    let peer = |found: &[String]| found.iter().any(|line| line.starts_with("HAPROXY_LOCALPEER="));
+    let files = format!("HAPROXY_CFGFILES={}", proxy.dir.file("cfg"));
+    for (found, is_master) in [(&master, true), (&worker, false)] {
+        assert!(has(found, "T_SET=a b") && has(found, "T_KEPT=old"), "{found:?}");
+        assert!(has(found, "HAPROXY_MWORKER=1") && has(found, &files), "{found:?}");
+        assert_eq!(
+            has(found, &format!("HAPROXY_MASTER_CLI=unix@{path}")),
+            is_master,
+            "{found:?}"
+        );
+        assert_eq!((cli(found), peer(found)), (!is_master, !is_master), "{found:?}");
+    }
+    proxy.signal("TERM");
+    assert_eq!(
+        proxy.wait(PATIENCE).and_then(|status| status.code()),
+        Some(0),
+        "{}",
+        proxy.output()
+    );
+}
+
+/// `-dC` prints the words of the files, with the variables of the process, and runs nothing. HAProxy prints them once
+/// per reading, which makes two.
+#[test]
+fn dump_of_the_configuration() {
+    let dir = TempDir::new();
+    let text = "global\n  nbthread   1 # c\n setenv T_A x\n.if defined(T_B)\n nonsense \"a  b\" 2 3 4\n.endif\n\
+                frontend 'f'\n bind \"${T_HOST-10.1.2.3}:80\" name y\n bind [::1]:80\n default_backend \"b$T_A\"\n timeout client 3s\n\
+                backend b\n server s1 10.0.0.1 check\n stats auth a:b\n";
+    dir.write("a.cfg", text);
+    dir.write("bad.cfg", "global\n setenv A \"b\n");
+    let plain = "global \n\tnbthread 1 \n\tsetenv T_A x \n\t.if defined(T_B) \n\tnonsense a  b 2 3 4 \n\t.endif \n\
+                 frontend f \n\tbind 10.1.2.3:80 name y \n\tbind [::1]:80 \n\tdefault_backend b \n\ttimeout client 3s \n\
+                 backend b \n\tserver s1 10.0.0.1 check \n\tstats auth a:b \n";
+    let hidden = "global\n\tnbthread 1 \n\tsetenv T_A x \n\t.if defined(T_B) \n\tnonsense a  b 2 [...]\n\t.endif \n\
+                  frontend ID(3880f5)\n\tbind IPV4(fe0374):80 [...]\n\tbind [::1]:80 \n\tdefault_backend ID(d05201)\n\ttimeout client 3s\n\
+                  backend ID(d05201)\n\tserver ID(bf704a) IPV4(076036) [...]\n\tstats auth 6fa1a1\n";
+    let numbered: String = (1..)
+        .zip(plain.lines())
+        .map(|(n, line)| format!("{n}\t{line}\n"))
+        .collect();
+    for (flag, wanted) in [("-dC", plain), ("-dC77", hidden), ("-dC,line", &numbered)] {
+        let end = run(&dir, &[flag, "-f", "a.cfg"]);
+        assert_eq!(end.code, Some(0), "{flag}: {}", end.stderr);
+        assert!(
+            end.stdout == wanted || end.stdout == wanted.repeat(2),
+            "{flag}:\n{}",
+            end.stdout
+        );
+    }
+    let end = run(&dir, &["-dC", "-f", "bad.cfg"]);
+    assert_eq!(end.code, Some(1));
+    assert!(
+        end.stderr.contains("parsing [bad.cfg:2]: unmatched quote"),
+        "{}",
+        end.stderr
+    );
+}
