@@ -1,13 +1,11 @@
 //! The stats socket: its line protocol and the commands that tools call first.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::cli::{ask, count, info, stat};
-use support::client::Client;
-use support::origin::Origin;
-use support::proxy::{Proxy, Setup};
-use support::{PATIENCE, wait_for};
+use haproxy_compat::cli::{ask, count, info, stat};
+use haproxy_compat::client::Client;
+use haproxy_compat::origin::Origin;
+use haproxy_compat::proxy::{Proxy, Setup};
+use haproxy_compat::{PATIENCE, wait_for};
 
 fn start(origin: &Origin, level: &str) -> Proxy {
     Setup::new(format!(
@@ -274,8 +272,8 @@ fn show_stat_counts() {
 /// `show sess` lists the streams in flight, one line each.
 #[test]
 fn show_sess_lists_streams() {
-    let origin = Origin::new(vec![support::origin::Block {
-        trigger: support::origin::Trigger::Request,
+    let origin = Origin::new(vec![haproxy_compat::origin::Block {
+        trigger: haproxy_compat::origin::Trigger::Request,
         acts: Vec::new(),
     }]);
     let proxy = start(&origin, "admin");

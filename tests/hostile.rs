@@ -1,13 +1,11 @@
 //! Hostile and ambiguous messages: each case sends bytes that parsers disagree on, and the proxy must
-//! answer, forward, log and close as the reference does. The recordings are in `tests/hostile/`.
+//! answer, forward, log and close as the reference does. The recordings are in `haproxy-compat/cases/hostile/`.
 //!
 //! `RPROXY_TEST_BINARY=.../haproxy cargo test --test hostile` shows that the recordings are true,
 //! `RECORD=1` with it makes them anew, `CASE=part-of-a-name` plays some of them.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::play::play;
+use haproxy_compat::play::play;
 
 #[test]
 fn transfer_encoding_against_content_length() {

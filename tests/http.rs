@@ -1,11 +1,9 @@
 //! HTTP/1 on both sides, as a client and an origin see it: connections, bodies, headers, tunnels,
 //! reuse of server connections, retries, and the answers that the proxy makes itself. The cases and
-//! what the reference does with them are in `tests/http/`.
+//! what the reference does with them are in `haproxy-compat/cases/http/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::play::play;
+use haproxy_compat::play::play;
 
 #[test]
 fn keep_alive_and_close() {

@@ -1,10 +1,8 @@
 //! Limits of connections and rates, and the queues in front of servers. The cases and what the
-//! reference does with them are in `tests/limits/`.
+//! reference does with them are in `haproxy-compat/cases/limits/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::play::play;
+use haproxy_compat::play::play;
 
 #[test]
 fn connection_limits_and_queues() {

@@ -1,13 +1,11 @@
 //! Log lines byte for byte, dates, ports and process ids masked: which events are logged, at which
-//! level, in which format. The cases and what the reference writes are in `tests/logs/`.
+//! level, in which format. The cases and what the reference writes are in `haproxy-compat/cases/logs/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::play::play;
-use support::proxy::Setup;
-use support::sink::Sink;
-use support::text::{mask_dates, mask_numbers};
+use haproxy_compat::play::play;
+use haproxy_compat::proxy::Setup;
+use haproxy_compat::sink::Sink;
+use haproxy_compat::text::{mask_dates, mask_numbers};
 
 #[test]
 fn http_lines() {
@@ -38,7 +36,7 @@ fn start_and_stop_messages() {
     let masks = [(proxy.pid().to_string(), "{pid}".to_string())];
     proxy.signal("USR1");
     let status = proxy
-        .wait(support::PATIENCE)
+        .wait(haproxy_compat::PATIENCE)
         .expect("a soft stop without connections ends at once");
     assert_eq!(status.code(), Some(0), "{}", proxy.output());
     let lines = sink.collect(
@@ -65,7 +63,7 @@ fn length_of_a_cut_line() {
     for (option, length) in [("", 1024), ("len 120", 120), ("len 300", 300)] {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free UDP port");
         socket
-            .set_read_timeout(Some(support::PATIENCE))
+            .set_read_timeout(Some(haproxy_compat::PATIENCE))
             .expect("SO_RCVTIMEO");
         let target = socket.local_addr().expect("a bound socket");
         let proxy = Setup::new(format!(
@@ -91,11 +89,11 @@ fn length_of_a_cut_line() {
 /// A log target on standard output and one on a unix datagram socket get the same lines.
 #[test]
 fn stdout_and_unix_targets() {
-    let socket_dir = support::TempDir::new();
+    let socket_dir = haproxy_compat::TempDir::new();
     let path = socket_dir.file("log");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a unix datagram socket");
     socket
-        .set_read_timeout(Some(support::PATIENCE))
+        .set_read_timeout(Some(haproxy_compat::PATIENCE))
         .expect("SO_RCVTIMEO");
     let proxy = Setup::new(format!(
         "global\n nbthread 1\n log {path} format raw local0\n log stdout format raw local0\n\
@@ -118,7 +116,9 @@ fn stdout_and_unix_targets() {
         }
     };
     assert!(line.ends_with(" 0/0 \"GET /seen HTTP/1.1\"\n"), "{line:?}");
-    let on_stdout = support::wait_for(support::PATIENCE, || proxy.output().contains(&line).then_some(()));
+    let on_stdout = haproxy_compat::wait_for(haproxy_compat::PATIENCE, || {
+        proxy.output().contains(&line).then_some(())
+    });
     assert!(on_stdout.is_some(), "{line:?} is not in {:?}", proxy.output());
     drop(client);
     proxy.stop();

@@ -2,18 +2,16 @@
 //! kernel has it, and over plain TCP on the same port in any case.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::client::{Client, End};
-use support::ports::free_ports;
-use support::proxy::{Proxy, Setup, signal};
-use support::{PATIENCE, wait_for};
+use haproxy_compat::client::{Client, End};
+use haproxy_compat::ports::free_ports;
+use haproxy_compat::proxy::{Proxy, Setup, signal};
+use haproxy_compat::{PATIENCE, wait_for};
 
 /// The demo origin as a child process.
 struct Origin {

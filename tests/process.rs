@@ -2,15 +2,13 @@
 //! towards the service manager, soft and hard stops.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
+use haproxy_compat::origin::{Act, Block, Origin, Trigger};
+use haproxy_compat::proxy::{Setup, run, signal};
+use haproxy_compat::sink::Sink;
+use haproxy_compat::{PATIENCE, TempDir, wait_for};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
-use support::origin::{Act, Block, Origin, Trigger};
-use support::proxy::{Setup, run, signal};
-use support::sink::Sink;
-use support::{PATIENCE, TempDir, wait_for};
 
 const TIMES: &str = " timeout connect 1s\n timeout client 5s\n timeout server 5s\n";
 
@@ -236,7 +234,9 @@ fn soft_stop_loses_nothing() {
     let addr = proxy.addr("fe");
     proxy.signal("USR1");
     let closed = wait_for(PATIENCE, || {
-        support::client::Client::try_connect(addr).is_err().then_some(())
+        haproxy_compat::client::Client::try_connect(addr)
+            .is_err()
+            .then_some(())
     });
     assert!(closed.is_some(), "a stopping proxy takes no new connections");
     assert!(proxy.exited().is_none(), "it waits for what is in flight");
@@ -536,7 +536,7 @@ fn readiness_towards_the_service_manager() {
             .starts_with("HTTP/1.1 200 ")
     );
     let socket = proxy.dir.file("master.sock");
-    let mut master = support::client::Client::unix(&socket).expect("the master's socket");
+    let mut master = haproxy_compat::client::Client::unix(&socket).expect("the master's socket");
     master.send(b"show proc\n");
     master.shut();
     assert!(master.read_to_end(PATIENCE));
@@ -580,7 +580,7 @@ fn soft_stop_through_the_master() {
 /// A port that is taken: an alert that names the line, and exit code 1.
 #[test]
 fn taken_port() {
-    let taken = support::proxy::listener(1);
+    let taken = haproxy_compat::proxy::listener(1);
     let addr = taken
         .local_addr()
         .ok()

@@ -3,16 +3,14 @@
 //! back at 0, no stream outlives its longest timeout, and the plain requests among the abuse were all answered.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
+use haproxy_compat::client::Client;
+use haproxy_compat::origin::{Act, Block, Origin, Trigger};
+use haproxy_compat::proxy::{Proxy, Setup};
+use haproxy_compat::{PATIENCE, cli, wait_for};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use support::client::Client;
-use support::origin::{Act, Block, Origin, Trigger};
-use support::proxy::{Proxy, Setup};
-use support::{PATIENCE, cli, wait_for};
 
 /// The longest time that a stream may be seen alive, seconds: the longest timeout but the queue's is 5 s, a request
 /// that fails is tried again once, and a stream that makes progress on a busy machine gets the rest.

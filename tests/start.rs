@@ -2,12 +2,10 @@
 //! that exist without anybody setting them, and the dump of what was read.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
-use support::cli::ask;
-use support::client::Client;
-use support::proxy::{Proxy, Setup, run};
-use support::{PATIENCE, TempDir, wait_for};
+use haproxy_compat::cli::ask;
+use haproxy_compat::client::Client;
+use haproxy_compat::proxy::{Proxy, Setup, run};
+use haproxy_compat::{PATIENCE, TempDir, wait_for};
 
 const GLOBAL: &str = "global\n nbthread 1\n";
 const PROXIES: &str = "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\

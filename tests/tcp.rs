@@ -1,17 +1,15 @@
 //! TCP mode: the relay with its half-closes, the PROXY protocol, and every kind of address that a bind
-//! or server line takes. Scripts with their recordings are in `tests/tcp/`.
+//! or server line takes. Scripts with their recordings are in `haproxy-compat/cases/tcp/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-mod support;
-
+use haproxy_compat::cli;
+use haproxy_compat::client::Client;
+use haproxy_compat::origin::{Act, Block, Origin, Trigger};
+use haproxy_compat::play::play;
+use haproxy_compat::ports::free_ports;
+use haproxy_compat::proxy::{Proxy, Setup};
+use haproxy_compat::{PATIENCE, TempDir, wait_for};
 use std::net::SocketAddr;
-use support::cli;
-use support::client::Client;
-use support::origin::{Act, Block, Origin, Trigger};
-use support::play::play;
-use support::ports::free_ports;
-use support::proxy::{Proxy, Setup};
-use support::{PATIENCE, TempDir, wait_for};
 
 #[test]
 fn relay() {

@@ -4,20 +4,11 @@
 //! `varnishtest` on PATH; without one the tests say so and pass.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test starts processes and threads of its own
 
-mod support;
-
+use haproxy_compat::program::{Program, on_path, two_numbers};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A program on PATH.
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|place| place.join(name))
-        .find(|program| program.is_file())
-}
 
 /// The runner that is there.
 fn runner() -> Option<PathBuf> {
@@ -35,18 +26,6 @@ fn runner() -> Option<PathBuf> {
         eprintln!("skipped: neither VTEST nor a vtest or varnishtest program on PATH");
     }
     found
-}
-
-/// Major and minor number of the haproxy that a program is.
-fn version(program: &Path) -> Option<(u32, u32)> {
-    let output = Command::new(program).arg("-v").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    two_numbers(text.lines().next()?.split_whitespace().nth(2)?)
-}
-
-fn two_numbers(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// The version that a script asks for.
@@ -128,16 +107,17 @@ fn all_pass(runner: &Path, program: &Path, scripts: &[PathBuf]) {
 #[test]
 fn scripts() {
     let Some(runner) = runner() else { return };
-    all_pass(&runner, &support::binary(), &all_scripts());
+    all_pass(&runner, &haproxy_compat::binary(), &all_scripts());
 }
 
 #[test]
 fn scripts_with_the_real_haproxy() {
     let Some(runner) = runner() else { return };
-    let Some((program, has)) = on_path("haproxy").and_then(|p| version(&p).map(|v| (p, v))) else {
+    let Some(real) = on_path("haproxy").map(Program::new) else {
         eprintln!("skipped: no haproxy on PATH");
         return;
     };
+    let has = real.numbers().expect("a version");
     let (fitting, newer): (Vec<PathBuf>, Vec<PathBuf>) = all_scripts()
         .into_iter()
         .partition(|script| required(script).is_none_or(|wanted| wanted <= has));
@@ -147,5 +127,5 @@ fn scripts_with_the_real_haproxy() {
             script.display()
         );
     }
-    all_pass(&runner, &program, &fitting);
+    all_pass(&runner, &real.path, &fitting);
 }

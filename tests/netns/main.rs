@@ -3,14 +3,11 @@
 //! namespaces are not permitted the tests say so and pass.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod roles;
 mod world;
 
+use haproxy_compat::{PATIENCE, wait_for};
 use std::time::Duration;
-use support::{PATIENCE, wait_for};
 use world::World;
 
 /// The proxy's configuration, with the address words under test.

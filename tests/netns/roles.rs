@@ -99,9 +99,9 @@ fn role_client() {
     socket.write_all(request.as_bytes()).expect("the request is sent");
     let mut answer = Vec::new();
     let end = socket.read_to_end(&mut answer);
-    let split = crate::support::client::find(&answer, b"\r\n\r\n").map_or(answer.len(), |n| n + 4);
+    let split = haproxy_compat::client::find(&answer, b"\r\n\r\n").map_or(answer.len(), |n| n + 4);
     let head = String::from_utf8_lossy(&answer[..split]).into_owned();
-    let origin = crate::support::client::header(&head, "x-origin")
+    let origin = haproxy_compat::client::header(&head, "x-origin")
         .unwrap_or("unknown")
         .to_string();
     let body = &answer[split..];

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::roles::ARGUMENTS;
-use crate::support::{PATIENCE, TempDir, wait_for};
+use haproxy_compat::{PATIENCE, TempDir, wait_for};
 
 /// The paths: a namespace with its device, another, and their network; the first has host 1 in it, the second host 2.
 const PATHS: [[(&str, &str); 2]; 4] = [
@@ -144,7 +144,7 @@ impl World {
     pub(crate) fn start_proxy(&mut self, config: &str) {
         let path = self.dir.write("cfg", config);
         let log = std::fs::File::create(self.dir.file("output")).expect("a file for the output");
-        let mut command = self.inside("proxy", &crate::support::binary());
+        let mut command = self.inside("proxy", &haproxy_compat::binary());
         command.args(["-db", "-f", &path]);
         command.stdout(Stdio::null()).stderr(log);
         self.children.push(command.spawn().expect("ip netns exec runs"));

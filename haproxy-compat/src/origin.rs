@@ -14,7 +14,7 @@ use super::client::{End, chunked_length, find, header};
 use super::proxy::listener;
 
 /// What the origin answers when no script says otherwise.
-pub(crate) const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const PLAIN_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
 /// What it answers for targets that begin with `/large`: more than socket buffers hold.
 const LARGE: usize = 4_000_000;
@@ -22,7 +22,7 @@ const PROBE: &[u8] = b"HTTP/1.1 200 OK\r\nX-Probe: yes\r\nContent-Length: 0\r\n\
 
 /// When a block of the script begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Trigger {
+pub enum Trigger {
     /// A request is complete, body included.
     Request,
     /// The head of a request is complete.
@@ -37,7 +37,7 @@ pub(crate) enum Trigger {
 
 /// One step of a block.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Act {
+pub enum Act {
     /// Send these bytes in one write.
     Send(Vec<u8>),
     /// Pause, in milliseconds.
@@ -54,22 +54,22 @@ pub(crate) enum Act {
 
 /// One piece of an origin's script.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Block {
+pub struct Block {
     /// When it begins.
-    pub(crate) trigger: Trigger,
+    pub trigger: Trigger,
     /// What it does.
-    pub(crate) acts: Vec<Act>,
+    pub acts: Vec<Act>,
 }
 
 /// One connection as the origin saw it.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub struct Record {
     /// Everything received.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// How the proxy ended it, as far as the origin did not end it first.
-    pub(crate) end: End,
+    pub end: End,
     /// The origin closed or reset it itself.
-    pub(crate) ended_here: bool,
+    pub ended_here: bool,
 }
 
 #[derive(Default)]
@@ -88,7 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A running origin.
-pub(crate) struct Origin {
+pub struct Origin {
     shared: Arc<Shared>,
     addr: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
@@ -96,12 +96,12 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// An origin on a free TCP port.
-    pub(crate) fn new(script: Vec<Block>) -> Self {
+    pub fn new(script: Vec<Block>) -> Self {
         Self::on(listener(256), script)
     }
 
     /// An origin on a unix socket; a name that begins with a NUL is an abstract one.
-    pub(crate) fn unix(path: &str, script: Vec<Block>) -> Self {
+    pub fn unix(path: &str, script: Vec<Block>) -> Self {
         let socket = Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a unix socket");
         socket
             .bind(&SockAddr::unix(path).expect("a short name"))
@@ -111,7 +111,7 @@ impl Origin {
     }
 
     /// An origin on a listening socket.
-    pub(crate) fn on(socket: Socket, script: Vec<Block>) -> Self {
+    pub fn on(socket: Socket, script: Vec<Block>) -> Self {
         let shared = Arc::new(Shared {
             script: Mutex::new(script.into()),
             ..Shared::default()
@@ -126,28 +126,28 @@ impl Origin {
     }
 
     /// Keeps no bytes from now on: for long runs.
-    pub(crate) fn forgetful(self) -> Self {
+    pub fn forgetful(self) -> Self {
         self.shared.forget.store(true, Ordering::Relaxed);
         self
     }
 
     /// Its TCP address.
-    pub(crate) fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         self.addr.expect("a TCP origin")
     }
 
     /// What each connection received so far.
-    pub(crate) fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<Record> {
         lock(&self.shared.records).clone()
     }
 
     /// How many connections were accepted.
-    pub(crate) fn accepted(&self) -> usize {
+    pub fn accepted(&self) -> usize {
         lock(&self.shared.records).len()
     }
 
     /// Forgets the connections so far (they must be over) and takes a new script.
-    pub(crate) fn reset(&self, script: Vec<Block>) {
+    pub fn reset(&self, script: Vec<Block>) {
         let mut records = lock(&self.shared.records);
         records.clear();
         self.shared.age.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl Origin {
     }
 
     /// All the bytes of all connections, as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.records()
             .iter()
             .map(|r| String::from_utf8_lossy(&r.bytes).into_owned())

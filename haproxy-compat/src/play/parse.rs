@@ -1,18 +1,20 @@
 //! Reading and writing of case files. The written form keeps every line that a person wrote.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Case, Config, File, Flags, Step};
-use crate::support::origin::{Act, Block, Trigger};
-use crate::support::text::unescape;
+use crate::origin::{Act, Block, Trigger};
+use crate::program::home;
+use crate::text::unescape;
 
 const RECORDED: &str = "# recorded from ";
 
 /// Reads a case file; panics with file and line on what it does not understand.
-pub(super) fn read(path: PathBuf) -> File {
+pub(super) fn read(name: &str) -> File {
+    let path = home().join("cases").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut file = File {
+        name: name.to_string(),
         path,
         head: Vec::new(),
         flags: Flags::default(),
@@ -65,21 +67,9 @@ pub(super) fn read(path: PathBuf) -> File {
     file
 }
 
-/// Writes a file back with the results in it and with the name of the program they are from, which
-/// must be the reference.
-pub(super) fn write(file: &File) {
-    let version = Command::new(crate::support::binary())
-        .arg("-v")
-        .output()
-        .expect("the program runs");
-    let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    let first = version.lines().next().unwrap_or_default();
-    let genuine = first.starts_with("HAProxy version 3.4.0") && !version.contains("rproxy");
-    assert!(
-        genuine,
-        "results are recorded from HAProxy 3.4.0 only, not from {first:?}"
-    );
-    let first = first.split(" - ").next().unwrap_or_default();
+/// Writes a file back with the results in it and with the version line of the program they are from.
+pub(super) fn write(file: &File, version: &str) {
+    let first = version.split(" - ").next().unwrap_or_default();
     let date = Command::new("date").arg("+%F").output().expect("date runs");
     let date = String::from_utf8_lossy(&date.stdout).trim().to_string();
     let mut text = format!("{RECORDED}{first} on {date}\n");

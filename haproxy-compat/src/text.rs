@@ -3,7 +3,7 @@
 
 /// Writes bytes as one readable line: printable ASCII as it is, the rest as `\r`, `\n`, `\t`, `\\`
 /// or `\xNN`; a byte repeated 48 times or more as `\*N(byte)`.
-pub(crate) fn escape(bytes: &[u8]) -> String {
+pub fn escape(bytes: &[u8]) -> String {
     let mut out = String::new();
     let mut at = 0;
     while at < bytes.len() {
@@ -28,7 +28,7 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
 }
 
 /// Writes bytes as lines that end behind each line feed. A blank at the end of a line is `\x20`.
-pub(crate) fn escape_lines(bytes: &[u8]) -> Vec<String> {
+pub fn escape_lines(bytes: &[u8]) -> Vec<String> {
     bytes
         .split_inclusive(|b| *b == b'\n')
         .map(|line| {
@@ -43,7 +43,7 @@ pub(crate) fn escape_lines(bytes: &[u8]) -> Vec<String> {
 }
 
 /// Reads what `escape` writes; also `\0`, and any text in `\*N(text)`. Panics on anything else.
-pub(crate) fn unescape(text: &str) -> Vec<u8> {
+pub fn unescape(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut at = 0;
@@ -93,7 +93,7 @@ pub(crate) fn unescape(text: &str) -> Vec<u8> {
 /// Replaces the body of every page made by the proxy by `{page}` and its length by `{len}`. Such a
 /// page is known by `cache-control: no-cache` with `content-type: text/html`, which no origin of
 /// these tests sends. Returns the masked bytes and the full size of each masked response.
-pub(crate) fn mask_pages(bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
+pub fn mask_pages(bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
     let mut out = Vec::new();
     let mut sizes = Vec::new();
     let mut at = 0;
@@ -137,7 +137,7 @@ fn page_head(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Replaces each whole number that `names` knows by its name.
-pub(crate) fn mask_numbers(text: &str, names: &[(String, String)]) -> String {
+pub fn mask_numbers(text: &str, names: &[(String, String)]) -> String {
     let mut out = String::new();
     let mut digits = String::new();
     let mut before = ' ';
@@ -163,7 +163,7 @@ pub(crate) fn mask_numbers(text: &str, names: &[(String, String)]) -> String {
 }
 
 /// Replaces every date form that a log line may carry by a word of the same shape.
-pub(crate) fn mask_dates(text: &str) -> String {
+pub fn mask_dates(text: &str) -> String {
     const SHAPES: &[(&str, &str)] = &[
         ("9999-99-99T99:99:99.999999+99:99", "{iso-us}"),
         ("9999-99-99T99:99:99+99:99", "{iso}"),
@@ -208,7 +208,7 @@ fn fits(bytes: &[u8], shape: &[u8]) -> bool {
 
 /// Joins the chunks of every chunked body into one chunk: a proxy may cut a body as it likes, and how
 /// it does depends on how the bytes came. What is not plainly chunked stays as it is.
-pub(crate) fn join_chunks(bytes: &[u8]) -> Vec<u8> {
+pub fn join_chunks(bytes: &[u8]) -> Vec<u8> {
     use super::client::{find, header};
     let mut out = Vec::new();
     let mut at = 0;
@@ -251,7 +251,7 @@ fn chunk_size(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// Writes a PROXY header of version 2 at the beginning as text, so that its ports can be masked and its
 /// checksum is judged instead of shown.
-pub(crate) fn proxy_v2_as_text(bytes: &[u8]) -> Vec<u8> {
+pub fn proxy_v2_as_text(bytes: &[u8]) -> Vec<u8> {
     const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
     let length = match bytes.get(14..16) {
         Some(size) if bytes.starts_with(SIGNATURE) => usize::from(size[0]) * 256 + usize::from(size[1]),

@@ -13,7 +13,7 @@ const FIRST: u16 = 10_000;
 const LAST: u16 = 32_000;
 
 /// The first of `count` ports in a row that nobody listens on. No other call in this process gets them.
-pub(crate) fn free_ports(count: u16) -> u16 {
+pub fn free_ports(count: u16) -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let span = LAST - FIRST - count;
     // Programs that run side by side begin at places that lie apart.

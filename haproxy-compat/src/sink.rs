@@ -4,22 +4,22 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 /// One log target.
-pub(crate) struct Sink {
+pub struct Sink {
     socket: UdpSocket,
     /// The port it listens on.
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 impl Sink {
     /// Opens a sink on 127.0.0.1.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free UDP port");
         let port = socket.local_addr().expect("a bound socket").port();
         Self { socket, port }
     }
 
     /// Takes the next datagram that comes within `limit`.
-    pub(crate) fn next(&self, limit: Duration) -> Option<String> {
+    pub fn next(&self, limit: Duration) -> Option<String> {
         let mut buf = vec![0u8; 65536];
         self.socket
             .set_read_timeout(Some(limit.max(Duration::from_millis(1))))
@@ -29,7 +29,7 @@ impl Sink {
     }
 
     /// Takes the next datagram that holds `part`, passing over others.
-    pub(crate) fn expect(&self, part: &str) -> String {
+    pub fn expect(&self, part: &str) -> String {
         let deadline = Instant::now() + super::PATIENCE;
         let mut passed = Vec::new();
         while let Some(line) = self.next(deadline.saturating_duration_since(Instant::now())) {
@@ -43,7 +43,7 @@ impl Sink {
 
     /// Takes all that comes until `wanted` lines that pass `keep` are there (with `grace` for more
     /// that should not come) or `limit` is over.
-    pub(crate) fn collect(
+    pub fn collect(
         &self,
         wanted: usize,
         limit: Duration,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is known of the peer's sending side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum End {
+pub enum End {
     /// It may still send.
     Open,
     /// It sent its last byte (FIN).
@@ -18,26 +18,26 @@ pub(crate) enum End {
 }
 
 /// One connection to the proxy.
-pub(crate) struct Client {
+pub struct Client {
     socket: Socket,
     /// All bytes received so far.
-    pub(crate) got: Vec<u8>,
+    pub got: Vec<u8>,
     /// How far `read_response` has consumed `got`.
-    pub(crate) consumed: usize,
+    pub consumed: usize,
     /// Whether the peer ended.
-    pub(crate) end: End,
+    pub end: End,
     /// The local port, 0 for a unix socket.
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 impl Client {
     /// Connects over TCP; panics when nobody listens.
-    pub(crate) fn connect(addr: SocketAddr) -> Self {
+    pub fn connect(addr: SocketAddr) -> Self {
         Self::try_connect(addr).unwrap_or_else(|e| panic!("cannot connect to {addr}: {e}"))
     }
 
     /// Connects over TCP.
-    pub(crate) fn try_connect(addr: SocketAddr) -> std::io::Result<Self> {
+    pub fn try_connect(addr: SocketAddr) -> std::io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         socket.connect_timeout(&addr.into(), super::PATIENCE)?;
         socket.set_tcp_nodelay(true)?;
@@ -45,14 +45,14 @@ impl Client {
     }
 
     /// Connects to a unix socket; a name that begins with a NUL is an abstract one.
-    pub(crate) fn unix(path: &str) -> std::io::Result<Self> {
+    pub fn unix(path: &str) -> std::io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.connect(&SockAddr::unix(path)?)?;
         Self::over(socket)
     }
 
     /// Takes over a connected socket.
-    pub(crate) fn over(socket: Socket) -> std::io::Result<Self> {
+    pub fn over(socket: Socket) -> std::io::Result<Self> {
         socket.set_write_timeout(Some(super::PATIENCE))?;
         let port = socket.local_addr()?.as_socket().map_or(0, |a| a.port());
         Ok(Self {
@@ -65,7 +65,7 @@ impl Client {
     }
 
     /// The address of this side.
-    pub(crate) fn local(&self) -> SocketAddr {
+    pub fn local(&self) -> SocketAddr {
         self.socket
             .local_addr()
             .ok()
@@ -74,12 +74,12 @@ impl Client {
     }
 
     /// Sends all of `bytes`; false when the peer had closed or reset.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.socket.write_all(bytes).is_ok()
     }
 
     /// Sends bytes one at a time, each in a write of its own.
-    pub(crate) fn dribble(&mut self, bytes: &[u8], pause: Duration) -> bool {
+    pub fn dribble(&mut self, bytes: &[u8], pause: Duration) -> bool {
         bytes.iter().all(|b| {
             std::thread::sleep(pause);
             self.send(&[*b])
@@ -87,22 +87,22 @@ impl Client {
     }
 
     /// Ends the sending side (FIN).
-    pub(crate) fn shut(&mut self) {
+    pub fn shut(&mut self) {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
     /// Ends the connection with a RST.
-    pub(crate) fn reset(self) {
+    pub fn reset(self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     /// Keeps the receive buffer small, so that a reader that stops is felt at once.
-    pub(crate) fn small_window(&self) {
+    pub fn small_window(&self) {
         let _ = self.socket.set_recv_buffer_size(4096);
     }
 
     /// One read of at most `limit`; true when bytes came, false when none did or the peer ended.
-    pub(crate) fn read_once(&mut self, limit: Duration) -> bool {
+    pub fn read_once(&mut self, limit: Duration) -> bool {
         if self.end != End::Open {
             return false;
         }
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// Reads until `done` says so, the peer ends or `limit` passes; true when `done` said so.
-    pub(crate) fn read_until(&mut self, limit: Duration, mut done: impl FnMut(&[u8]) -> bool) -> bool {
+    pub fn read_until(&mut self, limit: Duration, mut done: impl FnMut(&[u8]) -> bool) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             if done(&self.got) {
@@ -142,20 +142,20 @@ impl Client {
     }
 
     /// Reads until the peer ends; true when it did within `limit`.
-    pub(crate) fn read_to_end(&mut self, limit: Duration) -> bool {
+    pub fn read_to_end(&mut self, limit: Duration) -> bool {
         self.read_until(limit, |_| false);
         self.end != End::Open
     }
 
     /// Reads until nothing has come for `quiet`, the peer ends, or patience is over.
-    pub(crate) fn read_quiet(&mut self, quiet: Duration) {
+    pub fn read_quiet(&mut self, quiet: Duration) {
         let deadline = Instant::now() + super::PATIENCE;
         while self.read_once(quiet) && Instant::now() < deadline {}
     }
 
     /// Reads one whole final response (with the interim ones before it) and returns its bytes, or
     /// `None` when it did not come whole. A response to HEAD has no body.
-    pub(crate) fn read_response(&mut self, head: bool, limit: Duration) -> Option<Vec<u8>> {
+    pub fn read_response(&mut self, head: bool, limit: Duration) -> Option<Vec<u8>> {
         let from = self.consumed;
         let mut length = None;
         self.read_until(limit, |got| {
@@ -171,7 +171,7 @@ impl Client {
     }
 
     /// Sends a request and reads its response, which must come.
-    pub(crate) fn ask(&mut self, request: &str) -> String {
+    pub fn ask(&mut self, request: &str) -> String {
         self.send(request.as_bytes());
         let head = request.starts_with("HEAD ");
         let response = self.read_response(head, super::PATIENCE);
@@ -187,7 +187,7 @@ impl Client {
 }
 
 /// The value of a header in a raw head, without case.
-pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.split("\r\n").skip(1).find_map(|line| {
         let (n, v) = line.split_once(':')?;
         n.eq_ignore_ascii_case(name).then(|| v.trim())
@@ -227,7 +227,7 @@ fn response_length(bytes: &[u8], head: bool, ended: bool) -> Option<usize> {
 }
 
 /// How many bytes a chunked body takes, trailers included; `None` while it is not complete.
-pub(crate) fn chunked_length(bytes: &[u8]) -> Option<usize> {
+pub fn chunked_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let line = find(&bytes[at..], b"\r\n")?;
@@ -252,6 +252,6 @@ pub(crate) fn chunked_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where `needle` first stands in `bytes`.
-pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|w| w == needle)
 }

@@ -7,87 +7,97 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::client::Client;
-use super::{PATIENCE, TempDir, wait_for};
+use crate::client::Client;
+use crate::{PATIENCE, TempDir, wait_for};
 
 /// Held while sockets without close-on-exec exist, so that no other child inherits them.
 static SPAWN: Mutex<()> = Mutex::new(());
 
 /// How to start the proxy.
-pub(crate) struct Setup {
+pub struct Setup {
     /// The configuration; every `fd@${name}` in it gets a listening socket on 127.0.0.1.
-    pub(crate) config: String,
+    pub config: String,
     /// Arguments before `-f FILE`; the default is `-db`.
-    pub(crate) args: Vec<String>,
+    pub args: Vec<String>,
     /// Environment variables to add.
-    pub(crate) env: Vec<(String, String)>,
+    pub env: Vec<(String, String)>,
     /// Listening sockets made by the test itself, by name.
-    pub(crate) sockets: Vec<(String, Socket)>,
+    pub sockets: Vec<(String, Socket)>,
     /// Files to write beside the configuration.
-    pub(crate) files: Vec<(String, Vec<u8>)>,
+    pub files: Vec<(String, Vec<u8>)>,
+    /// The program to start, where it is not the one under test.
+    pub program: Option<PathBuf>,
     /// A shell command that sets the stage; the proxy then takes the shell's place.
-    pub(crate) shell: Option<&'static str>,
+    pub shell: Option<&'static str>,
     /// Wait until the inherited sockets are polled.
-    pub(crate) wait_ready: bool,
+    pub wait_ready: bool,
 }
 
 impl Setup {
     /// The usual way: foreground, quiet, ready when `start` returns.
-    pub(crate) fn new(config: impl Into<String>) -> Self {
+    pub fn new(config: impl Into<String>) -> Self {
         Self {
             config: config.into(),
             args: vec!["-db".into()],
             env: Vec::new(),
             sockets: Vec::new(),
             files: Vec::new(),
+            program: None,
             shell: None,
             wait_ready: true,
         }
     }
 
     /// Other arguments than `-db`.
-    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+    pub fn args(mut self, args: &[&str]) -> Self {
         self.args = args.iter().map(ToString::to_string).collect();
         self
     }
 
     /// One more environment variable.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
+    /// Another program than the one under test.
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_path_buf());
+        self
+    }
+
     /// A shell command to run first, in the process that becomes the proxy.
-    pub(crate) fn shell(mut self, command: &'static str) -> Self {
+    pub fn shell(mut self, command: &'static str) -> Self {
         self.shell = Some(command);
         self
     }
 
     /// Does not wait for the start.
-    pub(crate) fn no_wait(mut self) -> Self {
+    pub fn no_wait(mut self) -> Self {
         self.wait_ready = false;
         self
     }
 
     /// Starts the proxy.
-    pub(crate) fn start(self) -> Proxy {
+    pub fn start(self) -> Proxy {
         Proxy::start(self)
     }
 }
 
 /// A running proxy.
-pub(crate) struct Proxy {
+pub struct Proxy {
     child: Child,
     output: Arc<Mutex<Vec<u8>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
     addrs: BTreeMap<String, SocketAddr>,
     status: Option<ExitStatus>,
     /// The directory of the configuration, for sockets and files of the test.
-    pub(crate) dir: TempDir,
+    pub dir: TempDir,
 }
 
 impl Proxy {
@@ -104,12 +114,13 @@ impl Proxy {
                 sockets.push((name, listener(100)));
             }
         }
+        let program = setup.program.unwrap_or_else(crate::binary);
         let mut command = match setup.shell {
-            None => Command::new(super::binary()),
+            None => Command::new(&program),
             Some(prelude) => {
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]);
-                shell.arg(super::binary());
+                shell.arg(&program);
                 shell
             }
         };
@@ -168,12 +179,12 @@ impl Proxy {
     }
 
     /// Process id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The address behind `fd@${name}`.
-    pub(crate) fn addr(&self, name: &str) -> SocketAddr {
+    pub fn addr(&self, name: &str) -> SocketAddr {
         *self
             .addrs
             .get(name)
@@ -181,22 +192,22 @@ impl Proxy {
     }
 
     /// All addresses behind inherited sockets, by name.
-    pub(crate) fn addrs(&self) -> &BTreeMap<String, SocketAddr> {
+    pub fn addrs(&self) -> &BTreeMap<String, SocketAddr> {
         &self.addrs
     }
 
     /// A new connection to `fd@${name}`.
-    pub(crate) fn client(&self, name: &str) -> Client {
+    pub fn client(&self, name: &str) -> Client {
         Client::connect(self.addr(name))
     }
 
     /// What it wrote on stdout and stderr so far.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         String::from_utf8_lossy(&self.output.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
     /// How it ended, if it did.
-    pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
+    pub fn exited(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
         }
@@ -204,12 +215,12 @@ impl Proxy {
     }
 
     /// Sends a signal by name (`INT`, `USR1`).
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
     /// Waits for its end and for the end of its output, which comes when no process holds it.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let status = wait_for(limit, || self.exited())?;
         for reader in self.readers.drain(..) {
             let _ = reader.join();
@@ -218,7 +229,7 @@ impl Proxy {
     }
 
     /// Stops it by SIGINT, which must end it at once, and checks that the end is a clean one.
-    pub(crate) fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         let before = self.exited();
         assert!(
             before.is_none(),
@@ -251,18 +262,18 @@ impl Drop for Proxy {
 }
 
 /// What a run that ends by itself gave.
-pub(crate) struct Finished {
+pub struct Finished {
     /// The exit code; `None` when a signal ended it.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
     /// Standard output.
-    pub(crate) stdout: String,
+    pub stdout: String,
     /// Standard error.
-    pub(crate) stderr: String,
+    pub stderr: String,
 }
 
 /// Runs the program with `args` in `dir` to its end; panics when it does not end in time.
-pub(crate) fn run(dir: &TempDir, args: &[&str]) -> Finished {
-    let mut command = Command::new(super::binary());
+pub fn run(dir: &TempDir, args: &[&str]) -> Finished {
+    let mut command = Command::new(crate::binary());
     command.args(args).current_dir(dir.path());
     command
         .stdin(Stdio::null())
@@ -296,7 +307,7 @@ pub(crate) fn run(dir: &TempDir, args: &[&str]) -> Finished {
 }
 
 /// Sends a signal to a process by the `kill` program (no unsafe code in tests).
-pub(crate) fn signal(pid: u32, name: &str) {
+pub fn signal(pid: u32, name: &str) {
     let done = Command::new("kill")
         .arg(format!("-{name}"))
         .arg(pid.to_string())
@@ -306,7 +317,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 }
 
 /// A TCP listener on a free port of 127.0.0.1.
-pub(crate) fn listener(backlog: i32) -> Socket {
+pub fn listener(backlog: i32) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a TCP socket");
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     socket.set_reuse_address(true).expect("SO_REUSEADDR");
@@ -327,7 +338,7 @@ fn spawn(command: &mut Command, sockets: &[(String, Socket)]) -> Child {
     let child = command.spawn();
     inherit(false);
     drop(guard);
-    child.unwrap_or_else(|e| panic!("cannot run {}: {e}", super::binary().display()))
+    child.unwrap_or_else(|e| panic!("cannot run {}: {e}", crate::binary().display()))
 }
 
 /// Collects what a pipe gives until its end.

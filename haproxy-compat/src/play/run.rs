@@ -6,20 +6,22 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::{Case, Config, Flags, Step, show};
-use crate::support::client::{Client, End};
-use crate::support::origin::Origin;
-use crate::support::proxy::{Proxy, Setup};
-use crate::support::sink::Sink;
-use crate::support::text::{escape, join_chunks, mask_pages, proxy_v2_as_text};
-use crate::support::{PATIENCE, cli, wait_for};
+use super::{Case, Config, File, Flags, Step, show};
+use crate::client::{Client, End};
+use crate::origin::Origin;
+use crate::program::Program;
+use crate::proxy::{Proxy, Setup};
+use crate::sink::Sink;
+use crate::text::{escape, join_chunks, mask_pages, proxy_v2_as_text};
+use crate::{PATIENCE, cli, wait_for};
 
 const QUIET: Duration = Duration::from_millis(150);
 /// An end that takes longer than this came from a time-out and not from what happened before.
 const LATE: Duration = Duration::from_millis(450);
 
 /// What stands around the proxy of a group.
-struct Stage {
+struct Stage<'a> {
+    program: &'a Program,
     proxy: Option<Proxy>,
     origins: BTreeMap<String, Origin>,
     sinks: BTreeMap<String, Sink>,
@@ -32,13 +34,14 @@ struct Stage {
 
 /// Plays the cases of a group one after the other, in one process as long as it lives.
 pub(super) fn group(
+    program: &Program,
     group: &[usize],
-    cases: &[Case],
-    flags: &Flags,
+    file: &File,
     record: bool,
     mut done: impl FnMut(usize, Vec<String>),
 ) {
-    let mut stage = Stage::new(&cases[group[0]].config);
+    let (cases, flags) = (&file.cases, &file.flags);
+    let mut stage = Stage::new(program, &cases[group[0]].config);
     for index in group {
         let case = &cases[*index];
         // A case that cannot be played (the proxy does not start) is a difference like any other.
@@ -68,8 +71,8 @@ pub(super) fn group(
     }
 }
 
-impl Stage {
-    fn new(config: &Config) -> Self {
+impl<'a> Stage<'a> {
+    fn new(program: &'a Program, config: &Config) -> Self {
         let mut text = whole(config);
         let (mut origins, mut sinks, mut odd) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let mut free = BTreeMap::new();
@@ -91,6 +94,7 @@ impl Stage {
             text = text.replace(&format!("{{{name}.port}}"), &addr.port().to_string());
         }
         Self {
+            program,
             proxy: None,
             origins,
             sinks,
@@ -103,7 +107,7 @@ impl Stage {
     fn play(&mut self, case: &Case, flags: &Flags, record: bool) -> Vec<String> {
         let config = self.config.clone();
         let proxy = self.proxy.get_or_insert_with(|| {
-            let mut setup = Setup::new(config);
+            let mut setup = Setup::new(config).program(&self.program.path);
             setup.files = case.config.files.clone();
             let proxy = setup.start();
             let ready = wait_for(PATIENCE, || {
@@ -361,7 +365,7 @@ impl Actors<'_> {
             }
             Step::Until(who, text) => {
                 let came = self.with(*who, |c| {
-                    c.read_until(PATIENCE, |g| crate::support::client::find(g, text).is_some())
+                    c.read_until(PATIENCE, |g| crate::client::find(g, text).is_some())
                 });
                 if came == Some(false) {
                     self.note(*who, &format!(". {} never came", escape(text)));
@@ -380,7 +384,7 @@ impl Actors<'_> {
                     .origins
                     .get(name)
                     .unwrap_or_else(|| panic!("no origin {name}"));
-                let came = |b: &[u8]| crate::support::client::find(b, text).is_some();
+                let came = |b: &[u8]| crate::client::find(b, text).is_some();
                 wait_for(PATIENCE, || {
                     origin.records().iter().any(|r| came(&r.bytes)).then_some(())
                 });
@@ -411,10 +415,10 @@ impl Actors<'_> {
         }
         let before = client.got.len();
         client.send(b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n");
-        let found = |got: &[u8]| crate::support::client::find(&got[before..], b"\r\n\r\n").is_some();
+        let found = |got: &[u8]| crate::client::find(&got[before..], b"\r\n\r\n").is_some();
         client.read_until(Duration::from_millis(400), found);
         let probed = client.got[before..].to_ascii_lowercase();
-        if crate::support::client::find(&probed, b"x-probe: yes").is_some() {
+        if crate::client::find(&probed, b"x-probe: yes").is_some() {
             client.got.truncate(before);
             notes.push(". alive".into());
         } else {
@@ -506,7 +510,7 @@ fn refusing(keep: &mut Vec<Socket>) -> SocketAddr {
 
 /// An address that never answers: a listener whose queue is full.
 fn silent(keep: &mut Vec<Socket>) -> SocketAddr {
-    let socket = crate::support::proxy::listener(0);
+    let socket = crate::proxy::listener(0);
     let addr = socket
         .local_addr()
         .ok()
@@ -524,7 +528,7 @@ fn silent(keep: &mut Vec<Socket>) -> SocketAddr {
 
 /// An address where nobody listens.
 fn free_address() -> SocketAddr {
-    ([127, 0, 0, 1], crate::support::ports::free_ports(1)).into()
+    ([127, 0, 0, 1], crate::ports::free_ports(1)).into()
 }
 
 /// Whether somebody listens on a port of 127.0.0.1, as the kernel tells it.

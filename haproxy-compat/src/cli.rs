@@ -5,7 +5,7 @@ use super::proxy::Proxy;
 
 /// Sends `commands` in one connection to `fd@${cli}`, ends the sending side as vtest does, and
 /// returns the answer to its end.
-pub(crate) fn ask(proxy: &Proxy, commands: &str) -> String {
+pub fn ask(proxy: &Proxy, commands: &str) -> String {
     let mut client = proxy.client("cli");
     client.send(commands.as_bytes());
     client.send(b"\n");
@@ -19,7 +19,7 @@ pub(crate) fn ask(proxy: &Proxy, commands: &str) -> String {
 }
 
 /// One value of `show info`.
-pub(crate) fn info(proxy: &Proxy, name: &str) -> String {
+pub fn info(proxy: &Proxy, name: &str) -> String {
     let answer = ask(proxy, "show info");
     let value = answer
         .lines()
@@ -30,7 +30,7 @@ pub(crate) fn info(proxy: &Proxy, name: &str) -> String {
 }
 
 /// One cell of `show stat` by proxy, server (or FRONTEND, BACKEND) and column name.
-pub(crate) fn stat(proxy: &Proxy, pxname: &str, svname: &str, column: &str) -> String {
+pub fn stat(proxy: &Proxy, pxname: &str, svname: &str, column: &str) -> String {
     let answer = ask(proxy, "show stat");
     let mut lines = answer.lines();
     let head = lines.next().unwrap_or_default();
@@ -46,6 +46,6 @@ pub(crate) fn stat(proxy: &Proxy, pxname: &str, svname: &str, column: &str) -> S
 }
 
 /// The same as a number, 0 for an empty cell.
-pub(crate) fn count(proxy: &Proxy, pxname: &str, svname: &str, column: &str) -> u64 {
+pub fn count(proxy: &Proxy, pxname: &str, svname: &str, column: &str) -> u64 {
     stat(proxy, pxname, svname, column).parse().unwrap_or(0)
 }

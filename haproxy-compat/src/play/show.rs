@@ -1,8 +1,8 @@
 //! Results as lines: masks for what differs from run to run, and the report of a difference.
 
 use super::Flags;
-use crate::support::client::End;
-use crate::support::text::{escape_lines, mask_dates, mask_numbers};
+use crate::client::End;
+use crate::text::{escape_lines, mask_dates, mask_numbers};
 
 /// Bytes with the known numbers masked, one line per line feed, each behind `mark`.
 pub(super) fn bytes(mark: char, bytes: &[u8], names: &[(String, String)]) -> Vec<String> {

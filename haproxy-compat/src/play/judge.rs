@@ -1,0 +1,189 @@
+//! What a program does with the cases of a file, held against the recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{File, parse, run, show};
+use crate::program::{Program, home};
+
+/// How many cases one process serves at most: enough to save starts, few enough to run side by side.
+const SHARE: usize = 16;
+/// How many processes play side by side: cases wait more than they compute.
+const SIDE_BY_SIDE: usize = 8;
+/// How often a case that differs is played again, alone. Cases tell time apart by fractions of a second; on a busy
+/// machine one may come out differently without any fault of the program.
+const REPLAYS: usize = 2;
+
+/// What a program did with a case, by the case's place in its file.
+type Observations = BTreeMap<usize, Vec<String>>;
+
+/// A case that came out other than it should.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// The case.
+    pub case: String,
+    /// Both results side by side, or why it is wrong otherwise.
+    pub text: String,
+}
+
+/// What came of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// How many cases were played.
+    pub total: usize,
+    /// Those that differ and should not, or do not differ although they are listed.
+    pub wrong: Vec<Wrong>,
+    /// Those that differ as it is listed.
+    pub known: Vec<String>,
+    /// Those that agreed only when they were played again.
+    pub uneven: Vec<String>,
+}
+
+impl File {
+    /// Reads a file of `cases/`; panics with file and line on what it does not understand.
+    pub fn read(name: &str) -> Self {
+        parse::read(name)
+    }
+
+    /// The names of all files, sorted.
+    pub fn all() -> Vec<String> {
+        let mut names = Vec::new();
+        let root = home().join("cases");
+        for subject in entries(&root) {
+            let files = entries(&subject)
+                .into_iter()
+                .filter(|f| f.extension().is_some_and(|e| e == "case"));
+            let below = files.filter_map(|f| Some(f.strip_prefix(&root).ok()?.display().to_string()));
+            names.extend(below);
+        }
+        names.sort();
+        names
+    }
+
+    /// The names of the cases.
+    pub fn cases(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().map(|c| c.name.as_str())
+    }
+
+    /// Plays the cases (those with `only` in their names) and holds them against the recording.
+    pub fn judge(&self, program: &Program, only: Option<&str>) -> Verdict {
+        let chosen: Vec<usize> = self.chosen(only);
+        let known = if program.is_rproxy() {
+            known_differences(&self.name)
+        } else {
+            BTreeSet::new()
+        };
+        let mut got = self.observe(program, &self.groups(&chosen), false);
+        let mut verdict = Verdict {
+            total: chosen.len(),
+            ..Verdict::default()
+        };
+        for index in chosen {
+            let case = &self.cases[index];
+            let agrees = |got: &Observations| got.get(&index) == Some(&case.expected);
+            let listed = known.contains(&case.name);
+            let mut plays = 0;
+            // A listed one that agrees by chance is played again as well.
+            while agrees(&got) == listed && plays < REPLAYS {
+                plays += 1;
+                got.extend(self.observe(program, &[vec![index]], false));
+            }
+            match (agrees(&got), listed) {
+                (true, false) if plays > 0 => verdict.uneven.push(case.name.clone()),
+                (true, false) => {}
+                (false, true) => verdict.known.push(case.name.clone()),
+                (false, false) => verdict.wrong.push(Wrong {
+                    case: case.name.clone(),
+                    text: show::difference(&case.name, &case.expected, &got[&index]),
+                }),
+                (true, true) => verdict.wrong.push(Wrong {
+                    case: case.name.clone(),
+                    text: format!("\ncase {}: a known difference that is none any more\n", case.name),
+                }),
+            }
+        }
+        verdict
+    }
+
+    /// Plays the cases with the reference and writes what it does into the file.
+    pub fn record(&mut self, program: &Program, only: Option<&str>) {
+        assert!(
+            program.is_reference(),
+            "results are recorded from HAProxy 3.4.0 only, not from {:?}",
+            program.version
+        );
+        let chosen = self.chosen(only);
+        for (index, lines) in self.observe(program, &self.groups(&chosen), true) {
+            self.cases[index].expected = lines;
+        }
+        parse::write(self, &program.version);
+    }
+
+    /// The cases with `only` in their names.
+    fn chosen(&self, only: Option<&str>) -> Vec<usize> {
+        let fits = |index: &usize| only.is_none_or(|o| self.cases[*index].name.contains(o));
+        (0..self.cases.len()).filter(fits).collect()
+    }
+
+    /// The cases that run in one process each.
+    fn groups(&self, chosen: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for &index in chosen {
+            let same = |g: &&mut Vec<usize>| self.cases[g[0]].config == self.cases[index].config;
+            match groups.iter_mut().rfind(same) {
+                Some(group) if self.flags.shared && group.len() < SHARE => group.push(index),
+                _ => groups.push(vec![index]),
+            }
+        }
+        groups
+    }
+
+    /// Plays groups side by side.
+    fn observe(&self, program: &Program, groups: &[Vec<usize>], record: bool) -> Observations {
+        let results: Mutex<Observations> = Mutex::default();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..groups.len().min(SIDE_BY_SIDE) {
+                scope.spawn(|| {
+                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        run::group(program, group, self, record, |index, lines| {
+                            let mut results = results.lock().expect("no player panicked");
+                            results.entry(index).or_default().extend(lines);
+                        });
+                    }
+                });
+            }
+        });
+        results.into_inner().expect("no player panicked")
+    }
+}
+
+/// What a directory holds, sorted.
+fn entries(directory: &std::path::Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap_or_else(|e| panic!("{}: {e}", directory.display()))
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Names of the cases of that file in which rproxy differs on purpose.
+fn known_differences(file: &str) -> BTreeSet<String> {
+    let list = home().join("known-differences/cases.txt");
+    let text = std::fs::read_to_string(&list).expect("the list of known differences");
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .filter_map(|line| {
+            let (of, rest) = line.split_once(' ')?;
+            let (case, reason) = rest.split_once(": ")?;
+            assert!(!reason.trim().is_empty(), "{line}: no reason");
+            (of == file).then(|| case.to_string())
+        })
+        .collect()
+}
