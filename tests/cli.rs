@@ -188,6 +188,16 @@ fn show_info_counts() {
     assert_eq!(info(&proxy, "Pid"), proxy.pid().to_string());
     assert_eq!(info(&proxy, "Nbthread"), "1");
     let number = |name: &str| info(&proxy, name).parse::<u64>().expect("a number");
+    // A conversation of the runtime socket counts as a connection, a stream and a request of its own.
+    let counted = |name: &str| [number(name), number(name)];
+    for name in ["CumConns", "CumReq", "CumStreams"] {
+        let [first, second] = counted(name);
+        assert_eq!(second, first + 1, "{name}");
+    }
+    assert!(number("CurrStreams") >= 1);
+    assert_eq!(counted("CurrConns"), [0, 0]);
+    let [first, second] = counted("TotalBytesOut");
+    assert!(second > first + 1000, "{first} {second}");
     let before = number("CumReq");
     let mut client = proxy.client("fe");
     client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");

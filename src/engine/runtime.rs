@@ -126,6 +126,13 @@ impl Worker {
             self.runtime.conns.remove(key);
             return;
         }
+        // To HAProxy, and to whoever adds up its numbers, such a connection is one stream like any other.
+        let process = &mut self.core.state.process;
+        process.streams += 1;
+        process.counters.conns += 1;
+        process.counters.streams += 1;
+        process.counters.requests += 1;
+        self.core.streams_counter += 1;
         self.rearm_runtime(key);
     }
 
@@ -168,6 +175,8 @@ impl Worker {
     fn close_runtime(&mut self, key: Key) {
         if let Some(mut conn) = self.runtime.conns.remove(key) {
             self.core.wheel.cancel(&mut conn.timer);
+            let streams = &mut self.core.state.process.streams;
+            *streams = streams.saturating_sub(1);
         }
         self.core.listeners_may_go = true;
     }
@@ -247,6 +256,7 @@ impl Worker {
         room.truncate(made);
         conn.output = room;
         conn.sent = 0;
+        self.core.state.process.counters.out_bytes += made as u64;
         made
     }
 
