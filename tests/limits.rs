@@ -8,3 +8,8 @@ use haproxy_compat::play::play;
 fn connection_limits_and_queues() {
     play("limits/limits.case");
 }
+
+#[test]
+fn few_buffers() {
+    play("limits/buffers.case");
+}

@@ -74,10 +74,11 @@ impl<T> Pool<T> {
         n
     }
 
-    /// Whether `take` would refuse.
+    /// How many objects may still be handed out.
     #[must_use]
-    pub fn is_exhausted(&self) -> bool {
-        self.limit.is_some_and(|limit| self.in_use >= limit)
+    pub fn left(&self) -> usize {
+        self.limit
+            .map_or(usize::MAX, |limit| limit.saturating_sub(self.in_use))
     }
 
     /// The counters.
@@ -92,27 +93,73 @@ impl<T> Pool<T> {
     }
 }
 
+/// How much depends on a buffer, when there are few: who is nearer to the end of what it does, and so to giving
+/// buffers back, may take more of the reserve.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Urgency {
+    /// Something new: nothing of the reserve.
+    Begin,
+    /// A request under way: half of the reserve.
+    #[default]
+    Request,
+    /// A response: all of it.
+    Response,
+}
+
+/// Bounds of a pool of buffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BufLimits {
+    /// Most buffers at once, for anything.
+    pub limit: usize,
+    /// Buffers beyond it, to go on with what was begun.
+    pub reserve: usize,
+}
+
 /// Buffers of one capacity.
 pub struct BufPool {
     pool: Pool<Buf>,
     capacity: usize,
+    reserve: usize,
 }
 
 impl BufPool {
     /// A pool of buffers of `capacity` bytes (`tune.bufsize`) that keeps at most `max_idle` unused ones and
-    /// hands out at most `limit` at a time (`tune.buffers.limit`).
+    /// hands out at most `limits` at a time (`tune.buffers.limit`, `tune.buffers.reserve`).
     #[must_use]
-    pub fn new(capacity: usize, max_idle: usize, limit: Option<usize>) -> Self {
+    pub fn new(capacity: usize, max_idle: usize, limits: Option<BufLimits>) -> Self {
+        let hard = limits.map(|limits| limits.limit.saturating_add(limits.reserve));
         Self {
-            pool: Pool::new(max_idle, limit, Buf::clear),
+            pool: Pool::new(max_idle, hard, Buf::clear),
             capacity,
+            reserve: limits.map_or(0, |limits| limits.reserve),
         }
     }
 
-    /// An empty buffer; `None` at the hard limit.
-    pub fn take(&mut self) -> Option<Buf> {
+    /// An empty buffer; `None` when what is left is for more urgent things.
+    pub fn take(&mut self, urgency: Urgency) -> Option<Buf> {
+        if self.left(urgency) == 0 {
+            self.pool.refused += 1;
+            return None;
+        }
         let capacity = self.capacity;
         self.pool.take(|| Buf::with_capacity(capacity))
+    }
+
+    /// How many buffers `take` would still hand out.
+    #[must_use]
+    pub fn left(&self, urgency: Urgency) -> usize {
+        let kept = match urgency {
+            Urgency::Begin => self.reserve,
+            Urgency::Request => self.reserve.div_ceil(2),
+            Urgency::Response => 0,
+        };
+        self.pool.left().saturating_sub(kept)
+    }
+
+    /// Whether there is a limit at all.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.pool.limit.is_some()
     }
 
     /// Gives a buffer back, with or without data. A [`Buf::empty`] place-holder is ignored, so that the
@@ -136,12 +183,6 @@ impl BufPool {
         self.capacity
     }
 
-    /// Whether `take` would refuse.
-    #[must_use]
-    pub fn is_exhausted(&self) -> bool {
-        self.pool.is_exhausted()
-    }
-
     /// Drops all idle buffers. Returns how many.
     pub fn trim(&mut self) -> usize {
         self.pool.trim()
@@ -161,8 +202,8 @@ mod tests {
     #[test]
     fn buffers_are_reused_and_counted() {
         let mut pool = BufPool::new(64, 1, None);
-        let mut a = pool.take().unwrap();
-        let b = pool.take().unwrap();
+        let mut a = pool.take(Urgency::Begin).unwrap();
+        let b = pool.take(Urgency::Begin).unwrap();
         assert!(a.push(b"left over"));
         let storage = a.storage().as_ptr();
         pool.put(a);
@@ -176,7 +217,7 @@ mod tests {
                 refused: 0
             }
         );
-        let c = pool.take().unwrap();
+        let c = pool.take(Urgency::Begin).unwrap();
         assert_eq!(c.storage().as_ptr(), storage);
         assert!(c.is_empty());
         assert_eq!(c.capacity(), 64);
@@ -184,14 +225,31 @@ mod tests {
 
     #[test]
     fn hard_limit_refuses_until_one_comes_back() {
-        let mut pool = BufPool::new(8, 10, Some(2));
-        let a = pool.take().unwrap();
-        let _b = pool.take().unwrap();
-        assert!(pool.is_exhausted());
-        assert!(pool.take().is_none());
+        let limits = BufLimits { limit: 2, reserve: 0 };
+        let mut pool = BufPool::new(8, 10, Some(limits));
+        let a = pool.take(Urgency::Begin).unwrap();
+        let _b = pool.take(Urgency::Begin).unwrap();
+        assert_eq!(pool.left(Urgency::Response), 0);
+        assert!(pool.take(Urgency::Response).is_none());
         assert_eq!(pool.stats().refused, 1);
         pool.put(a);
-        assert!(pool.take().is_some());
+        assert!(pool.take(Urgency::Begin).is_some());
+    }
+
+    #[test]
+    fn the_reserve_is_for_what_was_begun() {
+        let limits = BufLimits { limit: 1, reserve: 4 };
+        let mut pool = BufPool::new(8, 10, Some(limits));
+        let mut held = Vec::new();
+        for (urgency, expected) in [(Urgency::Begin, 1), (Urgency::Request, 2), (Urgency::Response, 2)] {
+            assert_eq!(pool.left(urgency), expected);
+            for _ in 0..expected {
+                held.push(pool.take(urgency).unwrap());
+            }
+            assert!(pool.take(urgency).is_none());
+        }
+        assert_eq!(pool.stats().in_use, 5);
+        assert!(pool.is_limited() && !BufPool::new(8, 10, None).is_limited());
     }
 
     #[test]
@@ -199,7 +257,7 @@ mod tests {
         let mut pool = BufPool::new(8, 10, None);
         pool.put(Buf::empty());
         assert_eq!(pool.stats(), PoolStats::default());
-        let mut place = pool.take().unwrap();
+        let mut place = pool.take(Urgency::Begin).unwrap();
         pool.put_from(&mut place);
         pool.put_from(&mut place);
         assert_eq!(

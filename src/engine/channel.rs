@@ -10,7 +10,7 @@ use std::io::{ErrorKind, IoSlice};
 
 use super::conn::{Conn, Io};
 use crate::base::buf::Buf;
-use crate::base::pool::BufPool;
+use crate::base::pool::{BufPool, Urgency};
 
 /// What follows the body bytes on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,17 @@ impl Tail {
             Self::ChunkEnd => b"\r\n",
         }
     }
+}
+
+/// Buffers that a step needs before it can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// `input`.
+    Input,
+    /// `pre`.
+    Pre,
+    /// `input` and `pre`.
+    Both,
 }
 
 /// What a flush gave.
@@ -76,17 +87,6 @@ impl Channel {
         self.pre.len() + self.body + self.tail.bytes().len() - self.tail_sent
     }
 
-    /// Makes sure that `input` has storage. False when the pool has none to give.
-    pub(crate) fn lend_input(&mut self, bufs: &mut BufPool) -> bool {
-        if !self.input.is_allocated() {
-            match bufs.take() {
-                Some(buf) => self.input = buf,
-                None => return false,
-            }
-        }
-        true
-    }
-
     /// Drops what waits to be sent.
     pub(crate) fn drop_pending(&mut self) {
         self.pre.clear();
@@ -118,11 +118,25 @@ impl Channel {
         copy.push(self.pre.data().get(skip..).unwrap_or_default()) && copy.push(body) && copy.push(tail)
     }
 
-    /// Makes sure that `input` and `pre` have storage. False when the pool has none to give.
-    pub(crate) fn lend(&mut self, bufs: &mut BufPool) -> bool {
-        for place in [&mut self.input, &mut self.pre] {
-            if !place.is_allocated() {
-                match bufs.take() {
+    /// How many buffers these places lack.
+    pub(crate) fn lacks(&self, places: Places) -> usize {
+        let lacks_input = places != Places::Pre && !self.input.is_allocated();
+        let lacks_pre = places != Places::Input && !self.pre.is_allocated();
+        usize::from(lacks_input) + usize::from(lacks_pre)
+    }
+
+    /// Makes sure that these places have storage. False, with nothing taken, when the pool has too few to give:
+    /// who waits for a second buffer never holds a first one back from others.
+    pub(crate) fn lend(&mut self, bufs: &mut BufPool, places: Places, urgency: Urgency) -> bool {
+        if bufs.left(urgency) < self.lacks(places) {
+            return false;
+        }
+        for (place, wanted) in [
+            (&mut self.input, places != Places::Pre),
+            (&mut self.pre, places != Places::Input),
+        ] {
+            if wanted && !place.is_allocated() {
+                match bufs.take(urgency) {
                     Some(buf) => *place = buf,
                     None => return false,
                 }
@@ -131,12 +145,15 @@ impl Channel {
         true
     }
 
-    /// Gives empty buffers back to the pool.
+    /// Gives empty buffers back to the pool. Where buffers are few, `pre` stays as long as `input` holds something:
+    /// it may be what the rest needs to go out.
     pub(crate) fn give_back_empty(&mut self, bufs: &mut BufPool) {
-        for place in [&mut self.input, &mut self.pre] {
-            if place.is_allocated() && place.is_empty() {
-                bufs.put_from(place);
-            }
+        let keeps_pre = bufs.is_limited() && !self.input.is_empty();
+        if self.pre.is_allocated() && self.pre.is_empty() && !keeps_pre {
+            bufs.put_from(&mut self.pre);
+        }
+        if self.input.is_allocated() && self.input.is_empty() {
+            bufs.put_from(&mut self.input);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::buffers::BufferWaiters;
 use super::clock::Clock;
 use super::conn::{BackSide, Conn, Owner, Shelf, Side};
 use super::idle::{FdLimits, IdleConns};
@@ -113,7 +114,7 @@ pub(crate) struct Core {
     /// `h1-case-adjust`.
     pub(crate) case_map: CaseMap,
     /// Streams that found no free buffer.
-    pub(crate) buffer_waiters: Vec<Key>,
+    pub(crate) buffer_waiters: BufferWaiters,
     /// The last refused request and response of each proxy.
     pub(crate) errors: HashMap<(ProxyId, bool), CapturedError>,
     /// How many messages were refused.
@@ -222,11 +223,11 @@ impl Core {
         self.heads.take(|| Head::with_capacity(maxhdr))
     }
 
-    /// Has a stream run again when a buffer may be free.
-    pub(crate) fn wait_for_buffer(&mut self, stream: Key) {
-        if !self.buffer_waiters.contains(&stream) {
-            self.buffer_waiters.push(stream);
-        }
+    /// Has streams run again for which there are buffers now.
+    pub(super) fn serve_buffer_waiters(&mut self) {
+        let wakes = &mut self.wakes;
+        self.buffer_waiters
+            .take_ready(&self.bufs, |stream| wakes.push((stream, Wake::Io)));
     }
 
     /// Takes a stream out of the queue it waits in, and notes for its log line where it stood.

@@ -5,6 +5,7 @@
 //! assign, forward, response, end), with connect and idle for the server side.
 
 pub mod bind;
+mod buffers;
 mod channel;
 pub mod clock;
 mod conn;

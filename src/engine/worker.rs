@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bind::Bound;
+use super::buffers::BufferWaiters;
 use super::conn::{Owner, Side};
 use super::control::{ControlSource, Phase};
 use super::core::{Core, Wake};
@@ -23,7 +24,7 @@ use super::runtime::Runtime;
 use super::service::Services;
 use super::stream::{Outcome, Stream};
 use super::tunnel::Pipes;
-use crate::base::pool::{BufPool, Pool};
+use crate::base::pool::{BufLimits, BufPool, Pool};
 use crate::base::rng::Rng;
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
@@ -42,6 +43,9 @@ use super::clock::Clock;
 /// Unused buffers kept for later, and unused heads and streams.
 const IDLE_BUFFERS_MAX: usize = 1_024;
 const IDLE_OBJECTS_MAX: usize = 1_024;
+
+/// The least that each of a request under way and a response needs to come to its end is two buffers.
+const RESERVE_MIN: u32 = 4;
 
 /// What the process decided before the loop starts.
 pub struct Setup {
@@ -190,7 +194,10 @@ impl Worker {
                     .then(|| Balancer::of(&config, &state, id, rng.next_u64()))
             })
             .collect();
-        let limit = (tune.buffers_limit > 0).then_some(tune.buffers_limit as usize);
+        let limits = (tune.buffers_limit > 0).then_some(BufLimits {
+            limit: tune.buffers_limit as usize,
+            reserve: tune.buffers_reserve.max(RESERVE_MIN) as usize,
+        });
         let mut core = Core {
             wheel: Wheel::new(),
             conns: Slots::new(),
@@ -200,7 +207,7 @@ impl Worker {
             bufs: BufPool::new(
                 tune.bufsize as usize + tune.maxrewrite as usize,
                 IDLE_BUFFERS_MAX,
-                limit,
+                limits,
             ),
             heads: Pool::new(IDLE_OBJECTS_MAX, None, Head::clear),
             pipes: Pipes::new(state.process.maxpipes, tune.pipesize),
@@ -211,7 +218,7 @@ impl Worker {
             scratch: vec![0; tune.bufsize as usize].into_boxed_slice(),
             streams_counter: 0,
             case_map: super::core::case_map(&config),
-            buffer_waiters: Vec::new(),
+            buffer_waiters: BufferWaiters::default(),
             errors: HashMap::new(),
             errors_total: 0,
             clock,
@@ -421,6 +428,7 @@ impl Worker {
         let mut running = std::mem::take(&mut self.running);
         for (key, why) in running.drain(..) {
             self.run_stream(key, why);
+            self.core.serve_buffer_waiters();
         }
         self.running = running;
     }
@@ -443,9 +451,6 @@ impl Worker {
                 self.core.wheel.cancel(&mut stream.timer);
                 let streams = &mut self.core.state.process.streams;
                 *streams = streams.saturating_sub(1);
-                if let Some(waiter) = self.core.buffer_waiters.pop() {
-                    self.core.wake(waiter, Wake::Io);
-                }
                 if self.spare_streams.len() < IDLE_OBJECTS_MAX {
                     self.spare_streams.push(stream);
                 }

@@ -214,6 +214,8 @@ pub struct Tune {
     pub notsent_lowat_server: u32,
     /// `tune.buffers.limit`, 0 for no limit.
     pub buffers_limit: u32,
+    /// `tune.buffers.reserve`: buffers beyond that limit for what was begun.
+    pub buffers_reserve: u32,
     /// `tune.pool-high-fd-ratio`, percent of the process's descriptors.
     pub pool_high_fd_ratio: u32,
     /// `tune.pool-low-fd-ratio`, percent.
@@ -242,6 +244,7 @@ impl Default for Tune {
             notsent_lowat_client: 0,
             notsent_lowat_server: 0,
             buffers_limit: 0,
+            buffers_reserve: 4,
             pool_high_fd_ratio: 25,
             pool_low_fd_ratio: 20,
             idletimer_ms: 1_000,

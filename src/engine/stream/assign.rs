@@ -3,12 +3,14 @@
 //! Source: configuration manual, `balance`, `maxconn`, `timeout queue`, `retries`, `option redispatch`,
 //! `http-reuse`, `dispatch`, `option transparent`.
 
+use super::super::channel::Places;
 use super::super::conn::Conn;
 use super::super::connect::{ClientSight, DialError, Route, dial};
 use super::super::core::{Core, Granted};
 use super::super::poll::Ready;
 use super::{Flow, Next, Step, Stream, own};
 use crate::base::freq::SECOND_MS;
+use crate::base::pool::Urgency;
 use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
 use crate::model::ids::{ProxyId, ServerId};
@@ -436,7 +438,9 @@ impl Stream {
             }
             self.count_request_on_back(core);
         } else if !self.http {
-            self.begin_relay(core);
+            self.greets = self
+                .slot
+                .is_some_and(|id| core.config.server(id).send_proxy.is_some());
             self.log_early(core);
         }
         Next::Go
@@ -543,7 +547,11 @@ impl Stream {
         if self.req.read_closed {
             return true;
         }
-        if !self.req.lend_input(&mut core.bufs) {
+        let readable = core
+            .conns
+            .get(self.front)
+            .is_none_or(|conn| conn.ready.any(Ready::READ));
+        if !readable || !self.borrow_as(core, true, Places::Input, Urgency::Begin) {
             return false;
         }
         let reserve = core.reserve();

@@ -15,6 +15,9 @@ use crate::proto::forwarded::{Forwarded, Node, NodeName, NodePort};
 use crate::proto::head::Known;
 use crate::proto::proxyhdr::{self, Tlv};
 
+/// Room for a PROXY header, bytes.
+pub(super) const PROXY_HEADER_MAX: usize = 256;
+
 /// Room for a `Forwarded` value: a host name and two nodes.
 const FORWARDED_MAX: usize = 512;
 
@@ -112,7 +115,7 @@ impl Stream {
         }
     }
 
-    /// Puts the PROXY header of the server's line before everything else that goes to it.
+    /// Puts the PROXY header of the server's line before everything else that goes to it. There is a buffer for it.
     pub(super) fn put_proxy_header(&mut self, core: &mut Core) {
         self.proxy_header_len = 0;
         let Some(server) = self.slot.map(|id| core.config.server(id).clone()) else {
@@ -122,7 +125,7 @@ impl Stream {
         self.learn_dst(core);
         let addresses: Option<(SocketAddr, SocketAddr)> =
             self.session.src.inet().zip(self.session.dst.inet());
-        let mut header = [0_u8; 256];
+        let mut header = [0_u8; PROXY_HEADER_MAX];
         let length = match version {
             SendProxy::V1 => proxyhdr::encode_v1(addresses, &mut header),
             SendProxy::V2 => {
@@ -135,7 +138,7 @@ impl Stream {
             }
         };
         let header = header.get(..length.unwrap_or(0)).unwrap_or_default();
-        if self.req.lend(&mut core.bufs) && self.req.put_first(header) {
+        if self.req.put_first(header) {
             self.proxy_header_len = header.len();
         }
     }

@@ -4,12 +4,14 @@
 //! direction stops when its consumer is full, which stops its producer: memory is bounded by two buffers.
 //! Sources: RFC 9112 sections 6 to 8; configuration manual, `option abortonclose`, `retry-on`.
 
-use super::super::channel::Flushed;
+use super::super::channel::{Flushed, Places};
 use super::super::conn::Io;
 use super::super::core::Core;
 use super::super::poll::Ready;
+use super::fields::PROXY_HEADER_MAX;
 use super::stage::{Staged, stage};
 use super::{Flow, Next, Step, Stream};
+use crate::base::pool::Urgency;
 use crate::model::cause::{When, Who};
 use crate::proto::h1::body::BodyError;
 use crate::proto::h1::conn::{After, ServerModes};
@@ -47,17 +49,10 @@ impl Stream {
                 return Next::Go;
             }
             if (request, response) == (Moved::Nothing, Moved::Nothing) {
-                self.give_back_buffers(core);
                 return Next::Wait;
             }
         }
         Next::Yield
-    }
-
-    /// Buffers that hold nothing are of use to others while this stream waits.
-    pub(super) fn give_back_buffers(&mut self, core: &mut Core) {
-        self.req.give_back_empty(&mut core.bufs);
-        self.res.give_back_empty(&mut core.bufs);
     }
 
     fn exchange_is_over(&self) -> bool {
@@ -79,8 +74,7 @@ impl Stream {
 
     /// Writes the head as it goes to the server, behind a PROXY header on a fresh connection.
     fn send_request_head(&mut self, core: &mut Core) -> Moved {
-        if !self.req.lend(&mut core.bufs) {
-            core.wait_for_buffer(self.key);
+        if !self.borrow(core, true, Places::Both) {
             return Moved::Nothing;
         }
         self.proxy_header_len = 0;
@@ -193,6 +187,8 @@ impl Stream {
                     return Moved::Some;
                 }
                 Staged::Full => {}
+                Staged::Starved if self.borrow(core, true, Places::Pre) => {}
+                Staged::Starved => return moved,
                 Staged::NeedMore | Staged::Broken(_) => {
                     if self.req.read_closed {
                         return self.client_left(core);
@@ -213,8 +209,12 @@ impl Stream {
     }
 
     pub(super) fn read_request(&mut self, core: &mut Core) -> Io {
-        if !self.req.lend_input(&mut core.bufs) {
-            core.wait_for_buffer(self.key);
+        match core.conns.get(self.front) {
+            None => return Io::Closed,
+            Some(conn) if !conn.ready.any(Ready::READ) => return Io::Blocked,
+            Some(_) => {}
+        }
+        if !self.borrow(core, true, self.request.body_places()) {
             return Io::Blocked;
         }
         let reserve = core.reserve();
@@ -345,12 +345,13 @@ impl Stream {
 
     /// Keeps what was laid out, so that it can be sent again (`retry-on`).
     fn keep_copy(&mut self, core: &mut Core) {
-        let Some(mut copy) = core.bufs.take() else {
+        let Some(mut copy) = core.bufs.take(Urgency::Begin) else {
             self.resend_broken = true;
             return;
         };
         // The PROXY header belongs to the connection, not to the request: another attempt makes its own.
-        if self.req.copy_pending(&mut copy, self.proxy_header_len) && self.req.sent == 0 {
+        let copied = self.req.copy_pending(&mut copy, self.proxy_header_len);
+        if copied && self.req.sent == 0 && copy.room_len(0) >= PROXY_HEADER_MAX {
             self.resend = Some(copy);
         } else {
             core.bufs.put(copy);

@@ -22,12 +22,13 @@ mod splice;
 mod stage;
 mod timing;
 
-use super::channel::Channel;
+use super::channel::{Channel, Places};
 use super::conn::{FrontSide, Owner};
 use super::core::{Core, Wake};
 use super::poll::{Kind, token};
 use super::tunnel::Pipe;
 use crate::base::buf::Buf;
+use crate::base::pool::Urgency;
 use crate::base::slab::Key;
 use crate::base::ticks::Ticks;
 use crate::base::wheel::Timer;
@@ -90,6 +91,15 @@ pub(crate) enum Outcome {
     Live,
     /// The stream is over and may be recycled.
     Over,
+}
+
+/// An answer made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// A message, after which the connection may go on.
+    Message,
+    /// Bytes, after which it ends.
+    Raw,
 }
 
 /// How far one direction of an exchange is.
@@ -211,6 +221,10 @@ pub(crate) struct Stream {
     pub(crate) resend_broken: bool,
     /// The request is being sent again from its copy.
     pub(crate) again: bool,
+    /// The server has not got its PROXY header yet (relays).
+    pub(crate) greets: bool,
+    /// An answer made here waits for buffers.
+    pub(crate) page_due: Option<Page>,
     /// Bytes of a PROXY header at the front of what goes to the server.
     pub(crate) proxy_header_len: usize,
     /// The server's half-machine as it was when the copy was made.
@@ -285,6 +299,8 @@ impl Stream {
             resend: None,
             resend_broken: false,
             again: false,
+            greets: false,
+            page_due: None,
             proxy_header_len: 0,
             resend_side: ServerSide::new(),
             private: false,
@@ -331,6 +347,7 @@ impl Stream {
             match next {
                 Next::Go => {}
                 Next::Wait => {
+                    self.give_back_buffers(core);
                     self.arm(core);
                     return Outcome::Live;
                 }
@@ -341,6 +358,37 @@ impl Stream {
         core.wake(self.key, Wake::Io);
         self.arm(core);
         Outcome::Live
+    }
+
+    /// Takes buffers for one direction. False: there are too few, and the stream is run again when there are more.
+    fn borrow(&mut self, core: &mut Core, upward: bool, places: Places) -> bool {
+        let urgency = if upward {
+            Urgency::Request
+        } else {
+            Urgency::Response
+        };
+        self.borrow_as(core, upward, places, urgency)
+    }
+
+    fn borrow_as(&mut self, core: &mut Core, upward: bool, places: Places, urgency: Urgency) -> bool {
+        for gives_back in [true, false] {
+            let channel = if upward { &mut self.req } else { &mut self.res };
+            if channel.lend(&mut core.bufs, places, urgency) {
+                return true;
+            }
+            if gives_back {
+                self.give_back_buffers(core);
+            }
+        }
+        let channel = if upward { &self.req } else { &self.res };
+        core.buffer_waiters.add(self.key, urgency, channel.lacks(places));
+        false
+    }
+
+    /// Buffers that hold nothing are of use to others while this stream waits.
+    fn give_back_buffers(&mut self, core: &mut Core) {
+        self.req.give_back_empty(&mut core.bufs);
+        self.res.give_back_empty(&mut core.bufs);
     }
 
     /// Files the earliest of the stream's deadlines.

@@ -4,7 +4,7 @@
 //! direction goes on until its own end (half-close).
 //! Source: configuration manual, `timeout tunnel`, `client-fin`, `server-fin`.
 
-use super::super::channel::Flushed;
+use super::super::channel::{Flushed, Places};
 use super::super::conn::Io;
 use super::super::core::Core;
 use super::super::poll::Ready;
@@ -14,15 +14,15 @@ use crate::base::slab::Key;
 use crate::model::cause::{When, Who};
 
 impl Stream {
-    /// Prepares a relay: the PROXY header goes first.
-    pub(super) fn begin_relay(&mut self, core: &mut Core) {
-        if self.req.lend(&mut core.bufs) {
+    /// Relays a TCP connection; the PROXY header goes first.
+    pub(super) fn relay(&mut self, core: &mut Core) -> Next {
+        if self.greets {
+            if !self.borrow(core, true, Places::Pre) {
+                return Next::Wait;
+            }
+            self.greets = false;
             self.put_proxy_header(core);
         }
-    }
-
-    /// Relays a TCP connection.
-    pub(super) fn relay(&mut self, core: &mut Core) -> Next {
         for _ in 0..READS_MAX {
             let up = self.pass(core, true);
             if up == Moved::Left {
@@ -37,7 +37,6 @@ impl Stream {
                 return Next::Go;
             }
             if (up, down) == (Moved::Nothing, Moved::Nothing) {
-                self.give_back_buffers(core);
                 return Next::Wait;
             }
         }
@@ -106,17 +105,18 @@ impl Stream {
     }
 
     pub(super) fn read_and_forward(&mut self, core: &mut Core, from: Key, to: Key, upward: bool) -> Moved {
+        match core.conns.get(from) {
+            None => return self.side_lost(core, !upward),
+            Some(conn) if !conn.ready.any(Ready::READ) => return Moved::Nothing,
+            Some(_) => {}
+        }
+        if !self.borrow(core, upward, Places::Input) {
+            return Moved::Nothing;
+        }
         let Some(conn) = core.conns.get_mut(from) else {
-            return self.side_lost(core, !upward);
+            return Moved::Nothing;
         };
-        if !conn.ready.any(Ready::READ) {
-            return Moved::Nothing;
-        }
         let channel = if upward { &mut self.req } else { &mut self.res };
-        if !channel.lend_input(&mut core.bufs) {
-            core.wait_for_buffer(self.key);
-            return Moved::Nothing;
-        }
         match channel.receive(conn, 0).unwrap_or(Io::Blocked) {
             Io::Done(n) => {
                 self.count_passed(n, upward);

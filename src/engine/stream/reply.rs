@@ -5,11 +5,12 @@
 //! HEAD and versions are treated alike. The texts are ours; statuses, reasons and header fields are HAProxy's.
 //! Source: configuration manual, `errorfile`, `monitor-uri`.
 
+use super::super::channel::Places;
 use super::super::conn::Io;
 use super::super::core::Core;
 use super::forward::{Moved, READS_MAX};
-use super::stage::stage_body;
-use super::{Flow, Next, Step, Stream};
+use super::stage::{Staged, stage};
+use super::{Flow, Next, Page, Step, Stream};
 use crate::model::cause::{When, Who};
 use crate::proto::h1::body::Decoder;
 use crate::proto::h1::conn::After;
@@ -132,23 +133,12 @@ impl Stream {
         self.facts.status = status;
         self.client.input_closed();
         self.step = Step::Reply;
-        if self.front_dead || !self.res.lend(&mut core.bufs) {
-            self.front_dead = true;
+        if self.front_dead {
             self.step = Step::Finish;
             return Next::Go;
         }
         self.log_reply(core);
-        if let Some(bytes) = self.error_file(core, status) {
-            if !self.lay_out_page(core, status, Some(&bytes)) {
-                self.front_dead = true;
-                self.step = Step::Finish;
-            }
-            return Next::Go;
-        }
-        let mut page = Vec::new();
-        write_page(&mut page, status, true);
-        self.res.pre.push(&page);
-        self.response.flow = Flow::Done;
+        self.page_due = Some(Page::Raw);
         Next::Go
     }
 
@@ -167,14 +157,24 @@ impl Stream {
             self.client.input_closed();
         }
         self.discard_request(core);
-        let file = self.error_file(core, status);
-        if !self.lay_out_page(core, status, file.as_deref()) {
-            self.front_dead = true;
-            self.step = Step::Finish;
-            return Next::Go;
-        }
+        self.page_due = Some(Page::Message);
         self.step = Step::Reply;
         Next::Go
+    }
+
+    /// Lays an answer out, once there are buffers. False when it cannot be sent.
+    fn lay_out(&mut self, core: &mut Core, page: Page) -> bool {
+        let status = self.facts.status;
+        match (page, self.error_file(core, status)) {
+            (_, Some(bytes)) => self.lay_out_page(core, status, Some(&bytes)),
+            (Page::Message, None) => self.lay_out_page(core, status, None),
+            (Page::Raw, None) => {
+                let mut page = Vec::new();
+                write_page(&mut page, status, true);
+                self.response.flow = Flow::Done;
+                self.res.pre.push(&page)
+            }
+        }
     }
 
     /// An answer made here is logged before it leaves: with no bytes, and the time until now.
@@ -188,9 +188,6 @@ impl Stream {
 
     /// The page as a response head and body in the response's buffers.
     fn lay_out_page(&mut self, core: &mut Core, status: u16, file: Option<&[u8]>) -> bool {
-        if !self.res.lend(&mut core.bufs) {
-            return false;
-        }
         self.res.input.clear();
         let mut page = Vec::new();
         let bytes = match file {
@@ -263,7 +260,7 @@ impl Stream {
     /// Skips what came of the request. True when it is over, well or badly.
     fn skip_request(&mut self, core: &mut Core) -> bool {
         let rules = self.request_rules(core);
-        let skipped = stage_body(
+        let skipped = stage(
             &mut self.req,
             &mut self.request,
             core,
@@ -271,9 +268,9 @@ impl Stream {
             true,
         );
         match skipped {
-            Ok(true) => self.client.request_end(),
-            Err(Some(_)) => self.client.input_closed(),
-            Ok(false) | Err(None) => return false,
+            Staged::Complete => self.client.request_end(),
+            Staged::Broken(_) => self.client.input_closed(),
+            Staged::Full | Staged::Starved | Staged::NeedMore => return false,
         }
         self.request.flow = Flow::Done;
         true
@@ -302,14 +299,27 @@ impl Stream {
 
     /// Sends the answer.
     pub(super) fn send_reply(&mut self, core: &mut Core) -> Next {
+        if let Some(page) = self.page_due {
+            if !self.borrow(core, false, Places::Both) {
+                return Next::Wait;
+            }
+            self.page_due = None;
+            if !self.lay_out(core, page) {
+                self.front_dead = true;
+                self.step = Step::Finish;
+                return Next::Go;
+            }
+        }
         loop {
             let complete = match self.response.flow {
                 Flow::Body => {
                     let parser = || Parser::trailers(Rules::default());
-                    matches!(
-                        stage_body(&mut self.res, &mut self.response, core, parser, false),
-                        Ok(true) | Err(_)
-                    )
+                    match stage(&mut self.res, &mut self.response, core, parser, false) {
+                        Staged::Full => false,
+                        Staged::Starved if self.borrow(core, false, Places::Pre) => false,
+                        Staged::Starved => return Next::Wait,
+                        Staged::Complete | Staged::NeedMore | Staged::Broken(_) => true,
+                    }
                 }
                 _ => true,
             };

@@ -3,12 +3,15 @@
 //! Sources: RFC 9112 sections 2 and 3; configuration manual, `timeout http-request`, `monitor-uri`,
 //! `option http-buffer-request`, `option http-restrict-req-hdr-names`, `option http-ignore-probes`.
 
+use super::super::channel::Places;
 use super::super::conn::Io;
 use super::super::core::Core;
+use super::super::poll::Ready;
 use super::forward::Moved;
 use super::stage::{Came, begins_broken, look_ahead};
 use super::{Flow, Next, Step, Stream};
 use crate::base::freq::SECOND_MS;
+use crate::base::pool::Urgency;
 use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
 use crate::model::ids::ProxyId;
@@ -23,10 +26,6 @@ use crate::proto::head::{Known, Method};
 impl Stream {
     /// Reads and parses until the request head is complete.
     pub(super) fn wait_request(&mut self, core: &mut Core) -> Next {
-        if !self.req.lend_input(&mut core.bufs) {
-            core.wait_for_buffer(self.key);
-            return Next::Wait;
-        }
         if self.request.head.is_none() {
             self.request.head = core.take_head();
             self.request.parser = Some(Parser::request(self.request_rules(core)));
@@ -45,10 +44,19 @@ impl Stream {
             }
             let reserve = core.reserve();
             self.compact_full_input(reserve);
-            let Some(conn) = core.conns.get_mut(self.front) else {
+            let Some(conn) = core.conns.get(self.front) else {
                 return self.lost(core);
             };
-            match self.req.receive(conn, reserve) {
+            let readable = conn.ready.any(Ready::READ);
+            if readable && !self.borrow_as(core, true, Places::Input, Urgency::Begin) {
+                self.phase_deadline = self.request_deadline(core);
+                return Next::Wait;
+            }
+            let io = match core.conns.get_mut(self.front) {
+                Some(conn) if readable => self.req.receive(conn, reserve),
+                _ => Some(Io::Blocked),
+            };
+            match io {
                 Some(Io::Done(_)) => self.front_active_at = core.now(),
                 Some(Io::Blocked) if self.req.input.is_empty() && self.is_between_requests(core) => {
                     return self.park_front(core);
@@ -218,9 +226,8 @@ impl Stream {
         self.step = Step::Gather;
         if std::mem::take(&mut self.request.framing.expect_continue) {
             // The client waits for a word before it sends the body, and the server is asked only after.
-            if !self.res.lend(&mut core.bufs) {
+            if !self.borrow(core, false, Places::Pre) {
                 self.request.framing.expect_continue = true;
-                core.wait_for_buffer(self.key);
                 return Next::Wait;
             }
             if let Some(head) = &mut self.request.head {

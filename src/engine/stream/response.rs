@@ -3,11 +3,11 @@
 //! Sources: RFC 9110 section 15, RFC 9112 sections 4, 6 and 9; configuration manual, `timeout server`,
 //! `retry-on`, "Session state at disconnection".
 
-use super::super::channel::Flushed;
+use super::super::channel::{Flushed, Places};
 use super::super::conn::{Conn, Io};
 use super::super::core::Core;
 use super::forward::Moved;
-use super::stage::{begins_broken, stage_body};
+use super::stage::{Staged, begins_broken, stage};
 use super::{Flow, Step, Stream};
 use crate::model::cause::{When, Who};
 use crate::proto::h1::body::{Decoder, Step as BodyStep};
@@ -41,8 +41,7 @@ impl Stream {
         if self.res.input.is_empty() && !self.back_may_read(core) && !self.res.read_closed {
             return Moved::Nothing;
         }
-        if !self.res.lend(&mut core.bufs) {
-            core.wait_for_buffer(self.key);
+        if !self.borrow(core, false, Places::Both) {
             return Moved::Nothing;
         }
         if self.response.parser.is_none() {
@@ -230,18 +229,14 @@ impl Stream {
             if let Some(spliced) = self.splice_body(core, false) {
                 return spliced;
             }
-            if !self.res.lend_input(&mut core.bufs) {
-                core.wait_for_buffer(self.key);
-                return moved;
-            }
-            let staged = stage_body(&mut self.res, &mut self.response, core, parser, drops);
+            let staged = stage(&mut self.res, &mut self.response, core, parser, drops);
             if !self.logged {
                 self.log_early(core);
             }
-            if let Err(Some(_)) = staged {
+            if let Staged::Broken(_) = staged {
                 return self.response_broken(core);
             }
-            if staged == Ok(true) {
+            if staged == Staged::Complete {
                 self.response_complete(core);
                 let flushed = self.flush_response(core);
                 return if flushed == Moved::Left {
@@ -255,11 +250,16 @@ impl Stream {
                 Moved::Nothing if self.res.pending() => return moved,
                 Moved::Some | Moved::Nothing => {}
             }
-            if staged.is_ok() {
-                continue;
+            match staged {
+                Staged::Starved if !self.borrow(core, false, Places::Pre) => return moved,
+                Staged::Starved | Staged::Full => continue,
+                Staged::NeedMore | Staged::Complete | Staged::Broken(_) => {}
             }
             if self.res.read_closed {
                 return self.response_broken(core);
+            }
+            if self.back_may_read(core) && !self.borrow(core, false, self.response.body_places()) {
+                return moved;
             }
             if self.res.input.room_len(core.reserve()) == 0 {
                 self.res.input.compact();

@@ -3,7 +3,7 @@
 //! Nothing is moved but small chunks: larger parts stay where they were read and are only counted, and the whole
 //! of it leaves in one call. Sources: RFC 9112 sections 6 and 7.
 
-use super::super::channel::{Channel, Tail};
+use super::super::channel::{Channel, Places, Tail};
 use super::super::core::Core;
 use super::Message;
 use crate::base::buf::Buf;
@@ -24,6 +24,8 @@ pub(super) enum Staged {
     NeedMore,
     /// What is laid out must be sent first.
     Full,
+    /// There is no buffer to lay it out in.
+    Starved,
     /// The message is complete.
     Complete,
     /// The body is broken.
@@ -34,6 +36,14 @@ impl Message {
     /// Whether the whole body came in.
     pub(super) fn body_complete(&self) -> bool {
         self.body.is_done()
+    }
+
+    /// The buffers that its body needs to come in and go out again.
+    pub(super) fn body_places(&self) -> Places {
+        match self.encoding {
+            Encoding::Chunked => Places::Both,
+            Encoding::Nothing | Encoding::Identity | Encoding::Tunnel => Places::Input,
+        }
     }
 }
 
@@ -104,21 +114,6 @@ pub(super) fn begins_broken(
 }
 
 /// Lays out the next part of a body: framing and small chunks in `pre`, larger parts where they are.
-pub(super) fn stage_body(
-    channel: &mut Channel,
-    message: &mut Message,
-    core: &mut Core,
-    parser: impl Fn() -> Parser,
-    drops: bool,
-) -> Result<bool, Option<BodyError>> {
-    match stage(channel, message, core, parser, drops) {
-        Staged::Complete => Ok(true),
-        Staged::Full => Ok(false),
-        Staged::NeedMore => Err(None),
-        Staged::Broken(error) => Err(Some(error)),
-    }
-}
-
 pub(super) fn stage(
     channel: &mut Channel,
     message: &mut Message,
@@ -161,9 +156,11 @@ pub(super) fn stage(
                     }
                     Encoding::Chunked => {
                         let more = if chunked_in { message.body.left() } else { 0 };
-                        if !channel.lend(&mut core.bufs)
-                            || !put_chunk(channel, &mut message.in_chunk, n, more)
-                        {
+                        if !channel.pre.is_allocated() {
+                            message.body.untake(n);
+                            return Staged::Starved;
+                        }
+                        if !put_chunk(channel, &mut message.in_chunk, n, more) {
                             message.body.untake(n);
                             return Staged::Full;
                         }
@@ -177,7 +174,10 @@ pub(super) fn stage(
             },
             body::Step::End => {
                 if message.encoding == Encoding::Chunked && !chunked_in && !message.last_chunk_out {
-                    if !channel.lend(&mut core.bufs) || !channel.pre.push(b"0\r\n\r\n") {
+                    if !channel.pre.is_allocated() {
+                        return Staged::Starved;
+                    }
+                    if !channel.pre.push(b"0\r\n\r\n") {
                         return Staged::Full;
                     }
                     message.last_chunk_out = true;
@@ -223,6 +223,9 @@ fn take_trailers(
     parser: impl Fn() -> Parser,
     drops: bool,
 ) -> Option<Staged> {
+    if message.encoding == Encoding::Chunked && !channel.pre.is_allocated() {
+        return Some(Staged::Starved);
+    }
     if message.head.is_none() {
         message.head = core.take_head();
         message.parser = Some(parser());
@@ -248,9 +251,6 @@ fn take_trailers(
         Parsed::Error(_) => Some(Staged::Broken(BodyError::Trailers)),
         Parsed::Done { body_at, .. } => {
             if message.encoding == Encoding::Chunked {
-                if !channel.lend(&mut core.bufs) {
-                    return Some(Staged::Full);
-                }
                 let rules = WriteRules {
                     case: message.adjusts_case.then_some(&core.case_map),
                     ..WriteRules::default()

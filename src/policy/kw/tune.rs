@@ -237,7 +237,17 @@ pub const ROWS: &[Keyword<Draft>] = &[
             draft.global.settings.tune.buffers_limit = if value == 0 { 0 } else { value.max(3) };
             Ok(())
         },
-        "most buffers at once, 0 for no limit, at least 3",
+        "most buffers at once without the reserve, 0 for no limit, at least 3",
+    ),
+    row(
+        "tune.buffers.reserve",
+        G,
+        Arity::at_most(1),
+        |cursor, draft| {
+            draft.global.settings.tune.buffers_reserve = count(cursor)?;
+            Ok(())
+        },
+        "buffers beyond tune.buffers.limit, for what was begun; fewer than 4 count as 4",
     ),
     row(
         "tune.pool-high-fd-ratio",

@@ -70,13 +70,6 @@ pub const ROWS: &[Keyword<Draft>] = &[
         "on or off; accepted without effect",
     ),
     row(
-        "tune.buffers.reserve",
-        G,
-        ONE,
-        number,
-        "buffers kept for emergencies; accepted without effect",
-    ),
-    row(
         "tune.bufsize.large",
         G,
         ONE,
