@@ -49,3 +49,8 @@ fn bodies_that_are_waited_for() {
 fn bodies_that_are_spliced() {
     play("http/splicing.case");
 }
+
+#[test]
+fn clients_that_leave_early() {
+    play("http/early-close.case");
+}

@@ -17,6 +17,11 @@ fn relay() {
 }
 
 #[test]
+fn clients_that_leave_early() {
+    play("tcp/early-close.case");
+}
+
+#[test]
 fn proxy_protocol() {
     play("tcp/proxy-protocol.case");
 }

@@ -118,6 +118,8 @@ pub(crate) struct Conn {
     pub(crate) timer: Timer,
     /// The peer's end was read, or ours was sent: closing needs no reset.
     pub(crate) ended: bool,
+    /// Reading failed: the system tells an error once, and an end of file from then on.
+    broken: Option<ErrorKind>,
 }
 
 impl Conn {
@@ -130,6 +132,7 @@ impl Conn {
             side,
             timer: Timer::new(),
             ended: false,
+            broken: None,
         }
     }
 
@@ -178,6 +181,9 @@ impl Conn {
     /// Reads into `room`, which must not be empty. A short read has drained a stream socket (epoll(7)), so
     /// the next attempt is saved, unless the end, an error or urgent data wait behind what was read.
     pub(crate) fn receive(&mut self, room: &mut [u8]) -> Io {
+        if let Some(kind) = self.broken {
+            return Io::Failed(kind);
+        }
         if !self.ready.any(Ready::READ) {
             return Io::Blocked;
         }
@@ -198,6 +204,10 @@ impl Conn {
                     return Io::Done(n);
                 }
                 Err(error) => match self.blocked(&error, Ready::READ) {
+                    Some(Io::Failed(kind)) => {
+                        self.broken = Some(kind);
+                        return Io::Failed(kind);
+                    }
                     Some(io) => return io,
                     None => continue,
                 },

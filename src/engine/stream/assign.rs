@@ -3,21 +3,19 @@
 //! Source: configuration manual, `balance`, `maxconn`, `timeout queue`, `retries`, `option redispatch`,
 //! `http-reuse`, `dispatch`, `option transparent`.
 
-use super::super::channel::Places;
 use super::super::conn::Conn;
 use super::super::connect::{ClientSight, DialError, Route, dial};
 use super::super::core::{Core, Granted};
 use super::super::poll::Ready;
-use super::{Flow, Next, Step, Stream, own};
+use super::{Next, Step, Stream, own};
 use crate::base::freq::SECOND_MS;
-use crate::base::pool::Urgency;
 use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
 use crate::model::ids::{ProxyId, ServerId};
 use crate::model::proxy::{Balance, HttpReuse, Mode};
 use crate::model::server::{Source, Target};
 use crate::model::state::Health;
-use crate::model::txn::{Endpoint, StreamFacts};
+use crate::model::txn::Endpoint;
 use crate::policy::lb::{BackendLoad, Load, Pick};
 use crate::policy::log::syslog::Level;
 use crate::policy::queue::{Admission, Place, admit};
@@ -173,36 +171,6 @@ impl Stream {
         self.phase_deadline = Ticks::after(now, timeouts.queue_ms.or(timeouts.connect_ms));
         self.step = Step::Queued;
         Next::Wait
-    }
-
-    /// Waits for a slot; a client that gives up is let go.
-    pub(super) fn wait_queued(&mut self, core: &mut Core) -> Next {
-        if self.client_gave_up(core) {
-            core.queues_cancel(self.key, &mut self.facts);
-            return self.give_up(core, When::Queue);
-        }
-        Next::Wait
-    }
-
-    pub(super) fn wait_turn_around(&mut self, core: &mut Core) -> Next {
-        if self.client_gave_up(core) {
-            return self.give_up(core, When::Connect);
-        }
-        Next::Wait
-    }
-
-    /// The client closed while nothing was sent to a server.
-    fn give_up(&mut self, core: &mut Core, when: When) -> Next {
-        self.facts.cause.set(Who::Client, when);
-        self.facts.status = StreamFacts::ABORTED;
-        if self.facts.queued_at.is_none() {
-            self.facts.queued_at = Some(core.now());
-        }
-        self.count_client_abort(core);
-        self.drop_back(core, true);
-        self.front_dead = true;
-        self.step = Step::Finish;
-        Next::Go
     }
 
     /// A slot was granted: it is held already.
@@ -415,10 +383,10 @@ impl Stream {
         if conn.ready.any(Ready::WRITE) {
             return self.established(core);
         }
-        if self.client_gave_up(core) {
-            return self.give_up(core, When::Connect);
+        match self.gone_while_waiting(core, When::Connect) {
+            Some(when) => self.give_up(core, when),
+            None => Next::Wait,
         }
-        Next::Wait
     }
 
     /// The connection to the server is there.
@@ -524,46 +492,6 @@ impl Stream {
                 *sessions = sessions.saturating_sub(1);
             }
             core.free_slot(server);
-        }
-    }
-
-    /// Whether the client closed while its request waits, and that means it wants no answer any more.
-    pub(super) fn client_gave_up(&mut self, core: &mut Core) -> bool {
-        let Some(conn) = core.conns.get(self.front) else {
-            return true;
-        };
-        if !conn.ready.any(Ready::READ_CLOSED | Ready::ERROR) {
-            return false;
-        }
-        if conn.ready.any(Ready::ERROR) {
-            return true;
-        }
-        self.aborts_on_close(core) && self.request.flow != Flow::Tunnel && self.reads_to_end(core)
-    }
-
-    /// Reads what the client sent until its end, as far as the buffer goes.
-    fn reads_to_end(&mut self, core: &mut Core) -> bool {
-        use super::super::conn::Io;
-        if self.req.read_closed {
-            return true;
-        }
-        let readable = core
-            .conns
-            .get(self.front)
-            .is_none_or(|conn| conn.ready.any(Ready::READ));
-        if !readable || !self.borrow_as(core, true, Places::Input, Urgency::Begin) {
-            return false;
-        }
-        let reserve = core.reserve();
-        loop {
-            let Some(conn) = core.conns.get_mut(self.front) else {
-                return true;
-            };
-            match self.req.receive(conn, reserve) {
-                Some(Io::Done(_)) => {}
-                Some(Io::Closed | Io::Failed(_)) => return true,
-                Some(Io::Blocked) | None => return false,
-            }
         }
     }
 

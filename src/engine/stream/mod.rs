@@ -21,6 +21,7 @@ mod response;
 mod splice;
 mod stage;
 mod timing;
+mod waiting;
 
 use super::channel::{Channel, Places};
 use super::conn::{FrontSide, Owner};
