@@ -271,6 +271,108 @@ fn soft_stop_closes_idle_connections() {
     assert!(client.read_to_end(PATIENCE));
 }
 
+/// `grace`: the signal is noted, and everything goes on as before until the time is over.
+#[test]
+fn grace_before_a_soft_stop() {
+    let origin = Origin::new(Vec::new());
+    let text = served(&origin).replacen("global\n", "global\n grace 1500ms\n", 1);
+    let mut proxy = Setup::new(text).start();
+    proxy.signal("USR1");
+    let noted = wait_for(PATIENCE, || {
+        let output = proxy.output();
+        output
+            .contains("Scheduling a soft-stop in 1500 ms.")
+            .then_some(())
+    });
+    assert!(noted.is_some(), "{}", proxy.output());
+    let mut client = proxy.client("fe");
+    for _ in 0..2 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && !answer.contains("connection:"),
+            "{answer}"
+        );
+    }
+    let status = proxy.wait(PATIENCE).expect("the soft stop follows");
+    assert_eq!(status.code(), Some(0));
+    assert!(client.read_to_end(PATIENCE));
+    assert!(
+        proxy
+            .output()
+            .contains("Grace period expired, proceeding with soft-stop now.")
+    );
+}
+
+/// `option idle-close-on-response`: an idle connection gets one more answer, which tells its end.
+#[test]
+fn idle_connections_may_end_with_an_answer() {
+    let origin = Origin::new(Vec::new());
+    let text = served(&origin).replace(" bind fd", " option idle-close-on-response\n bind fd");
+    let mut proxy = Setup::new(text).start();
+    let mut client = proxy.client("fe");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    proxy.signal("USR1");
+    expect_stopping(&proxy);
+    assert!(proxy.exited().is_none(), "{}", proxy.output());
+    let answer = client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(client.read_to_end(PATIENCE));
+    let status = proxy.wait(PATIENCE).expect("nothing is left");
+    assert_eq!(status.code(), Some(0));
+}
+
+fn expect_stopping(proxy: &haproxy_compat::proxy::Proxy) {
+    let stopped = wait_for(PATIENCE, || {
+        proxy.output().contains("Proxy fe stopped").then_some(())
+    });
+    assert!(stopped.is_some(), "{}", proxy.output());
+}
+
+/// `close-spread-time infinite`: a soft stop neither closes idle connections nor has answers tell an end.
+#[test]
+fn soft_stop_that_closes_nothing() {
+    let origin = Origin::new(Vec::new());
+    let text = served(&origin).replacen("global\n", "global\n close-spread-time infinite\n", 1);
+    let mut proxy = Setup::new(text).start();
+    let mut client = proxy.client("fe");
+    client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    proxy.signal("USR1");
+    expect_stopping(&proxy);
+    for _ in 0..2 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && !answer.contains("connection:"),
+            "{answer}"
+        );
+    }
+    assert!(proxy.exited().is_none());
+    drop(client);
+    let status = proxy.wait(PATIENCE).expect("the client left");
+    assert_eq!(status.code(), Some(0));
+}
+
+/// `close-spread-time`: connections end one by one within the time, also those that never sent a request.
+#[test]
+fn soft_stop_spread_over_a_time() {
+    let origin = Origin::new(Vec::new());
+    let text = served(&origin)
+        .replacen("global\n", "global\n close-spread-time 4s\n", 1)
+        .replace("timeout client 5s", "timeout client 60s");
+    let mut proxy = Setup::new(text).start();
+    let mut clients: Vec<_> = (0..12).map(|_| proxy.client("fe")).collect();
+    let fresh = proxy.client("fe");
+    for client in &mut clients {
+        client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    let start = std::time::Instant::now();
+    proxy.signal("USR1");
+    expect_stopping(&proxy);
+    let status = proxy.wait(Duration::from_secs(20)).expect("all are closed");
+    assert_eq!(status.code(), Some(0));
+    assert!(start.elapsed() > Duration::from_secs(1), "not all at once");
+    drop(fresh);
+}
+
 /// `hard-stop-after` bounds a soft stop.
 #[test]
 fn hard_stop_after_a_soft_one() {

@@ -9,10 +9,12 @@ use std::os::fd::RawFd;
 use socket2::Socket;
 
 use super::conn::{Conn, Owner, Side};
-use super::core::Wake;
+use super::core::{Core, Wake};
 use super::poll::{Kind, token};
 use super::worker::{Duty, Worker};
 use crate::base::slab::Key;
+use crate::base::ticks::Ticks;
+use crate::model::ids::ProxyId;
 use crate::model::listener::Owner as ListenerOwner;
 use crate::model::proxy::Proxy;
 use crate::model::state::ListenerStatus;
@@ -92,11 +94,22 @@ impl Worker {
         match self.core.config.global.grace_ms {
             Some(grace_ms) if grace_ms > 0 => {
                 self.phase = Phase::Grace;
+                let text = format!("Scheduling a soft-stop in {grace_ms} ms.");
+                log::info!("{text}");
+                self.log_for(None, Level::Warning, &text);
                 let when = now.plus_ms(u64::from(grace_ms));
                 self.core.wheel.schedule(Duty::Grace.key(), &mut self.grace, when);
             }
             _ => self.begin_stopping(),
         }
+    }
+
+    /// The grace time is over: the soft stop begins.
+    pub(super) fn grace_over(&mut self) {
+        let text = "Grace period expired, proceeding with soft-stop now.";
+        log::info!("{text}");
+        self.log_for(None, Level::Notice, text);
+        self.begin_stopping();
     }
 
     /// Closes the listeners and what is idle.
@@ -118,41 +131,39 @@ impl Worker {
         for key in self.core.idle.all(&self.core.conns) {
             self.core.close_conn(key);
         }
-        self.close_idle_clients();
+        self.core.closed_by = match self.core.config.global.close_spread_time_ms {
+            Some(spread_ms) if spread_ms != u32::MAX => now.plus_ms(u64::from(spread_ms)),
+            _ => Ticks::NEVER,
+        };
         for proxy in config.proxies.iter().filter(|proxy| !proxy.disabled) {
             self.core.state.proxy_mut(proxy.id).stopped = true;
             self.tell_stopped(proxy);
         }
+        self.close_idle_clients();
     }
 
-    /// Closes client connections that wait for a next request: now, or spread over `close-spread-time`.
+    /// Closes client connections that wait for a next request, or has the wait end within `close-spread-time`.
     fn close_idle_clients(&mut self) {
-        let spread_ms = self.core.config.global.close_spread_time_ms;
-        if spread_ms == Some(u32::MAX) {
-            return;
-        }
-        let is_idle = |conn: &Conn| match (&conn.side, conn.owner) {
-            (Side::Front(front), Owner::Idle) => front.streams > 0,
-            _ => false,
-        };
-        let idle: Vec<Key> = self
-            .core
-            .conns
-            .iter()
+        let core = &mut self.core;
+        let is_idle = |conn: &Conn| matches!((&conn.side, conn.owner), (Side::Front(_), Owner::Idle));
+        let conns = core.conns.iter();
+        let idle: Vec<Key> = conns
             .filter(|(_, conn)| is_idle(conn))
             .map(|(key, _)| key)
             .collect();
         for key in idle {
-            match spread_ms {
-                None | Some(0) => self.core.close_conn(key),
-                Some(spread_ms) => {
-                    let wait_ms = u64::from(self.core.rng.below(spread_ms));
-                    let when = self.core.now().plus_ms(wait_ms);
-                    if let Some(conn) = self.core.conns.get_mut(key) {
-                        let timer_key = token(Kind::Conn, key.to_u64());
-                        self.core.wheel.schedule_by(timer_key, &mut conn.timer, when);
-                    }
-                }
+            let Some(conn) = core.conns.get(key) else { continue };
+            let deadline = conn.timer.deadline();
+            let Some(front) = conn.front() else { continue };
+            let (frontend, served) = (front.facts.frontend, front.streams > 0);
+            if served && core.closes_idle(frontend) {
+                core.close_conn(key);
+                continue;
+            }
+            let when = core.idle_deadline(frontend, deadline);
+            if let Some(conn) = core.conns.get_mut(key) {
+                let timer_key = token(Kind::Conn, key.to_u64());
+                core.wheel.schedule_by(timer_key, &mut conn.timer, when);
             }
         }
     }
@@ -168,18 +179,18 @@ impl Worker {
             "Proxy {} stopped (cumulated conns: FE: {fe}, BE: {be}).",
             proxy.name
         );
-        self.log_for(proxy, Level::Warning, &text);
+        self.log_for(Some(proxy), Level::Warning, &text);
     }
 
-    /// Sends a message about a proxy to its log targets.
-    fn log_for(&mut self, proxy: &Proxy, level: Level, text: &str) {
+    /// Sends a message about a proxy to its log targets, or one about the process to those of `global`.
+    fn log_for(&mut self, proxy: Option<&Proxy>, level: Level, text: &str) {
         let wall_us = self.core.clock.stamp().wall_us;
         self.core.logger.line.clear();
         self.core.logger.line.extend_from_slice(text.as_bytes());
         let config = self.core.config.clone();
         self.core
             .logger
-            .send_line(&config, Some(proxy.id), level, wall_us);
+            .send_line(&config, proxy.map(|proxy| proxy.id), level, wall_us);
     }
 
     fn pause(&mut self) {
@@ -237,11 +248,11 @@ impl Worker {
                     proxy.name, server.name, numbers.sessions, numbers.queued, numbers.counters.sessions
                 );
                 log::warn!("{text}");
-                self.log_for(proxy, Level::Notice, &text);
+                self.log_for(Some(proxy), Level::Notice, &text);
             }
             let text = self.proxy_state(proxy);
             log::warn!("{text}");
-            self.log_for(proxy, Level::Notice, &text);
+            self.log_for(Some(proxy), Level::Notice, &text);
         }
     }
 
@@ -312,7 +323,7 @@ impl Worker {
                     proxy.name
                 );
                 log::warn!("{text}");
-                self.log_for(proxy, Level::Warning, &text);
+                self.log_for(Some(proxy), Level::Warning, &text);
             }
         }
         self.kill_streams();
@@ -344,6 +355,42 @@ impl Worker {
         self.core.logger.line.extend_from_slice(text.as_bytes());
         let config = self.core.config.clone();
         self.core.logger.send_line(&config, None, Level::Warning, wall_us);
+    }
+}
+
+impl Core {
+    /// Whether the soft stop has a client's connection end after this answer, or now if it waits for another
+    /// request: always, never (`close-spread-time infinite`), or the more likely the more of the window is over.
+    pub(super) fn ends_reuse(&mut self, frontend: ProxyId) -> bool {
+        if !self.state.proxy(frontend).stopped {
+            return false;
+        }
+        match self.config.global.close_spread_time_ms {
+            None | Some(0) => true,
+            Some(u32::MAX) => false,
+            Some(spread_ms) => {
+                let left_ms = self.closed_by.ms_left(self.now()).unwrap_or(0);
+                left_ms <= u64::from(self.rng.below(spread_ms))
+            }
+        }
+    }
+
+    /// Whether the soft stop closes a connection that waits for another request, unless
+    /// `option idle-close-on-response` lets it have one more answer.
+    pub(super) fn closes_idle(&mut self, frontend: ProxyId) -> bool {
+        !self.config.proxy(frontend).options.idle_close_on_response && self.ends_reuse(frontend)
+    }
+
+    /// When a connection that waits for a request is closed: at `deadline`, or at some moment of the window in
+    /// which a soft stop closes connections.
+    pub(super) fn idle_deadline(&mut self, frontend: ProxyId, deadline: Ticks) -> Ticks {
+        if self.closed_by.is_never() || !self.state.proxy(frontend).stopped || deadline < self.closed_by {
+            return deadline;
+        }
+        let left_ms = self.closed_by.ms_left(self.now()).unwrap_or(0);
+        let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
+        let wait_ms = if left_ms == 0 { 0 } else { self.rng.below(left_ms) };
+        self.now().plus_ms(u64::from(wait_ms))
     }
 }
 

@@ -115,6 +115,8 @@ pub(crate) struct Core {
     pub(crate) case_map: CaseMap,
     /// Streams that found no free buffer.
     pub(crate) buffer_waiters: BufferWaiters,
+    /// The end of `close-spread-time` after a soft stop.
+    pub(crate) closed_by: Ticks,
     /// The last refused request and response of each proxy.
     pub(crate) errors: HashMap<(ProxyId, bool), CapturedError>,
     /// How many messages were refused.

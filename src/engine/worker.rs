@@ -219,6 +219,7 @@ impl Worker {
             streams_counter: 0,
             case_map: super::core::case_map(&config),
             buffer_waiters: BufferWaiters::default(),
+            closed_by: Ticks::NEVER,
             errors: HashMap::new(),
             errors_total: 0,
             clock,
@@ -399,7 +400,7 @@ impl Worker {
                 self.hard_stop();
             }
             Some(Duty::Grace) if self.core.wheel.check(key, &mut self.grace, now) == Due::Fired => {
-                self.begin_stopping();
+                self.grace_over();
             }
             Some(Duty::HardStop | Duty::Grace) | None => {}
         }

@@ -136,7 +136,12 @@ impl Stream {
         self.free_messages(core);
         self.req.give_back(&mut core.bufs);
         self.res.give_back(&mut core.bufs);
-        let timeouts = core.config.proxy(self.session.frontend).timeouts;
+        let frontend = self.session.frontend;
+        if self.client.served() > 0 && core.closes_idle(frontend) {
+            self.close_front(core);
+            return Next::Over;
+        }
+        let timeouts = core.config.proxy(frontend).timeouts;
         let wait_ms = if self.client.served() > 0 {
             timeouts.http_keep_alive_ms.or(timeouts.http_request_ms)
         } else {
@@ -144,6 +149,7 @@ impl Stream {
         };
         let since = self.facts.begun.at;
         let deadline = Ticks::after(since, wait_ms).min(Ticks::after(since, timeouts.client_ms));
+        let deadline = core.idle_deadline(frontend, deadline);
         let (client, begun): (_, Stamp) = (self.client, self.facts.begun);
         if let Some(conn) = core.conns.get_mut(self.front) {
             conn.owner = Owner::Idle;

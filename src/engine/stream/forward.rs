@@ -99,7 +99,7 @@ impl Stream {
             frontend: frontend.http_mode,
             backend: backend.http_mode,
             pretend_keep_alive: backend.options.pretend_keepalive,
-            stopping: core.state.process.stopping,
+            stopping: core.state.proxy(self.backend()).stopped,
         };
         let Some(head) = self.request.head.take() else {
             return Moved::Nothing;

@@ -137,11 +137,8 @@ impl Stream {
             .head
             .as_ref()
             .map_or(Method::Other, |head| head.method());
-        if self
-            .client
-            .request_head(&framing, method, core.state.process.stopping)
-            .is_err()
-        {
+        let stopping = core.ends_reuse(self.session.frontend);
+        if self.client.request_head(&framing, method, stopping).is_err() {
             return self.refuse_request(core, HeadError::Syntax);
         }
         let start = u32::try_from(self.req.input.start()).unwrap_or(0);

@@ -177,7 +177,8 @@ impl Stream {
     }
 
     /// Writes the head as it goes to the client.
-    pub(super) fn write_head(&mut self, core: &Core, framing: &Framing) -> bool {
+    pub(super) fn write_head(&mut self, core: &mut Core, framing: &Framing) -> bool {
+        let stopping = core.ends_reuse(self.session.frontend);
         let config = core.config.clone();
         let frontend = config.proxy(self.session.frontend);
         let rules = WriteRules {
@@ -187,7 +188,6 @@ impl Stream {
             websocket_key: None,
         };
         self.response.adjusts_case = frontend.options.case_adjust_client;
-        let stopping = core.state.process.stopping;
         let mode = frontend.http_mode;
         let Some(head) = &self.response.head else {
             return false;
