@@ -10,8 +10,11 @@ SECONDS = 600
 HAPROXY_SRC ?=
 VTEST ?=
 SCORE ?= ../shared/regtests/score.py
+# The real program for `make compat` (the one on PATH unless told), and parts of names of its cases.
+HAPROXY ?=
+CASE ?=
 
-.PHONY: help run build check test docs keywords fuzz soak netns regtests clean
+.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record regtests clean
 
 help:
 	@echo 'make run       build rproxy and the demo origin, run both with examples/mptcp.cfg until Ctrl-C'
@@ -22,6 +25,8 @@ help:
 	@echo 'make fuzz      every fuzz body for MINUTES=20 each'
 	@echo 'make soak      SECONDS=600 of mixed traffic: memory, descriptors and pools must stay level'
 	@echo 'make netns     MPTCP over two paths between network namespaces (root)'
+	@echo 'make compat    [HAPROXY=...] [CASE=...]: rproxy and a real haproxy side by side, every difference shown'
+	@echo 'make compat-record HAPROXY=...: what HAProxy 3.4.0 does with the cases, written down anew'
 	@echo 'make regtests  HAPROXY_SRC=... VTEST=...: the regression tests of HAProxy 3.4.0'
 	@echo 'make clean     remove what was built'
 
@@ -55,6 +60,16 @@ soak:
 
 netns:
 	$(CARGO) test --locked --test netns -- --nocapture --test-threads 1
+
+compat:
+	@bash haproxy-compat/haproxy.sh '$(HAPROXY)'
+	$(CARGO) build --locked -q --workspace --bins
+	$(TARGET)/debug/haproxy-compat run $(if $(HAPROXY),--haproxy '$(HAPROXY)') $(CASE)
+
+compat-record:
+	@test -n '$(HAPROXY)' || { echo 'HAPROXY=<program of version 3.4.0> is needed'; exit 2; }
+	$(CARGO) build --locked -q -p haproxy-compat
+	$(TARGET)/debug/haproxy-compat record --haproxy '$(HAPROXY)' $(CASE)
 
 regtests: build
 	@test -n '$(HAPROXY_SRC)' -a -n '$(VTEST)' || { echo 'HAPROXY_SRC=<source tree of 3.4.0> and VTEST=<program> are needed'; exit 2; }

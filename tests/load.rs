@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use haproxy_compat::verdicts::{around, unescaped};
 use rproxy::conf::cond::Facts;
 use rproxy::conf::diag::{Code, Diag, Severity, Sink};
 use rproxy::conf::render;
@@ -134,42 +135,6 @@ fn table(name: &str) -> String {
 
 fn assert_none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
-}
-
-/// The settings that every case of `lines.tsv` starts from.
-const DEFAULTS: &str = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
-
-/// The proxies that follow the statement.
-const PROXIES: &str = "frontend fe\n bind :8080\n default_backend be\nbackend be\n server s 127.0.0.1:1\n";
-
-/// A configuration with a statement in a section.
-fn around(section: &str, text: &str) -> String {
-    match section {
-        "global" => format!("global\n {text}\n{DEFAULTS}{PROXIES}"),
-        "defaults" => format!("{DEFAULTS} {text}\n{PROXIES}"),
-        "frontend" => format!("{DEFAULTS}frontend fx\n bind :8081\n {text}\n{PROXIES}"),
-        "backend" => format!("{DEFAULTS}backend bx\n {text}\n{PROXIES}"),
-        "listen" => format!("{DEFAULTS}listen lx\n bind :8081\n {text}\n{PROXIES}"),
-        "tcp" => format!("{DEFAULTS}listen lx\n mode tcp\n bind :8081\n {text}\n{PROXIES}"),
-        other => panic!("no place '{other}'"),
-    }
-}
-
-/// `\n` and `\\` of the table as what they stand for.
-fn unescaped(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => match chars.next() {
-                Some('n') => out.push('\n'),
-                Some(other) => out.push(other),
-                None => out.push('\\'),
-            },
-            (c, false) => out.push(c),
-        }
-    }
-    out
 }
 
 #[test]

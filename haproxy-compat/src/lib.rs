@@ -11,13 +11,16 @@
 
 pub mod cli;
 pub mod client;
+pub mod live;
 pub mod origin;
 pub mod play;
 pub mod ports;
 pub mod program;
 pub mod proxy;
+pub mod scripts;
 pub mod sink;
 pub mod text;
+pub mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,41 +1,124 @@
-//! The compatibility harness: what rproxy does beside what HAProxy does.
+//! The compatibility harness as a command.
 //!
 //! ```text
+//! cargo run -p haproxy-compat -- run [--haproxy PROGRAM] [--rproxy PROGRAM] [NAME...]   both side by side
+//! cargo run -p haproxy-compat -- record --haproxy PROGRAM [NAME...]                     records 3.4.0 anew
 //! cargo run -p haproxy-compat -- keywords             prints docs/keywords.md from the rows
 //! cargo run -p haproxy-compat -- ledger NAMES.tsv     counts HAProxy's names that are done, refused, unknown
 //! ```
-//! The vtc tests of the harness are in `vtc/`, for varnishtest; `make test` runs them.
 
 mod keywords;
 mod ledger;
 mod rows;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: haproxy-compat keywords | haproxy-compat ledger NAMES.tsv
+use haproxy_compat::live::Plan;
+use haproxy_compat::play::File;
+use haproxy_compat::program::{Program, on_path};
+
+const USAGE: &str = "usage: haproxy-compat COMMAND
+  run [--haproxy PROGRAM] [--rproxy PROGRAM] [--wording] [NAME...]
+                    play every case with both programs and show the differences; a NAME is part of the name of a
+                    file or case; --wording shows reports that differ in their words alone
+  record [--haproxy PROGRAM] [NAME...]
+                    record what HAProxy 3.4.0 does with the cases of the files with NAME in their names
   keywords          print the reference of everything that rproxy knows (docs/keywords.md)
   ledger NAMES.tsv  compare with a list of HAProxy's names: class, tab, name, and further columns";
+
+/// The words behind `run` and `record`.
+struct Words {
+    haproxy: PathBuf,
+    rproxy: PathBuf,
+    wording: bool,
+    names: Vec<String>,
+}
+
+impl Words {
+    fn read(args: &[String]) -> Result<Self, String> {
+        let (mut haproxy, mut rproxy, mut wording, mut names) = (None, None, false, Vec::new());
+        let mut args = args.iter();
+        while let Some(word) = args.next() {
+            let place = match word.as_str() {
+                "--haproxy" => &mut haproxy,
+                "--rproxy" => &mut rproxy,
+                "--wording" => {
+                    wording = true;
+                    continue;
+                }
+                option if option.starts_with('-') => return Err(format!("unknown option {option}")),
+                name => {
+                    names.push(name.to_string());
+                    continue;
+                }
+            };
+            let value = args.next().ok_or_else(|| format!("{word} needs a program"))?;
+            *place = Some(PathBuf::from(value));
+        }
+        let haproxy = haproxy.or_else(|| on_path("haproxy"));
+        Ok(Self {
+            haproxy: haproxy.ok_or("no haproxy on PATH; --haproxy PROGRAM names one")?,
+            rproxy: rproxy.unwrap_or_else(haproxy_compat::binary),
+            wording,
+            names,
+        })
+    }
+}
+
+fn run(args: &[String]) -> Result<bool, String> {
+    let words = Words::read(args)?;
+    let plan = Plan {
+        real: Program::new(words.haproxy),
+        own: Program::new(words.rproxy),
+        only: words.names,
+        wording: words.wording,
+    };
+    Ok(plan.run())
+}
+
+fn record(args: &[String]) -> Result<bool, String> {
+    let words = Words::read(args)?;
+    let program = Program::new(words.haproxy);
+    let wanted =
+        |file: &String| words.names.is_empty() || words.names.iter().any(|n| file.contains(n.as_str()));
+    for name in File::all().into_iter().filter(wanted) {
+        File::read(&name).record(&program, None);
+        println!("{name}: recorded");
+    }
+    Ok(true)
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let text = match words[..] {
-        ["keywords"] => keywords::reference(),
+    let done = match words[..] {
+        ["run", ..] => run(&args[1..]),
+        ["record", ..] => record(&args[1..]),
+        ["keywords"] => return print(&keywords::reference()),
         ["ledger", file] => match std::fs::read_to_string(file) {
-            Ok(names) => ledger::report(&names),
-            Err(error) => {
-                eprintln!("haproxy-compat: {file}: {error}");
-                return ExitCode::FAILURE;
-            }
+            Ok(names) => return print(&ledger::report(&names)),
+            Err(error) => Err(format!("{file}: {error}")),
         },
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("haproxy-compat: {error}");
+            ExitCode::from(2)
+        }
     }
 }

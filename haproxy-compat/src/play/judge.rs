@@ -85,8 +85,14 @@ impl File {
             let agrees = |got: &Observations| got.get(&index) == Some(&case.expected);
             let listed = known.contains(&case.name);
             let mut plays = 0;
+            // Another version does otherwise in earnest.
+            let replays = if program.is_rproxy() || program.is_reference() {
+                REPLAYS
+            } else {
+                0
+            };
             // A listed one that agrees by chance is played again as well.
-            while agrees(&got) == listed && plays < REPLAYS {
+            while agrees(&got) == listed && plays < replays {
                 plays += 1;
                 got.extend(self.observe(program, &[vec![index]], false));
             }

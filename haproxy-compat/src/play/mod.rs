@@ -30,6 +30,7 @@ mod show;
 use std::path::PathBuf;
 
 pub use judge::{Verdict, Wrong};
+pub use show::difference;
 
 use crate::origin::Block;
 use crate::program::Program;

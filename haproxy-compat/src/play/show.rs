@@ -99,7 +99,7 @@ fn strip_head(line: &str) -> &str {
 
 /// Both results side by side: what only the reference gave behind `-`, what only this program gave
 /// behind `+`.
-pub(super) fn difference(name: &str, expected: &[String], got: &[String]) -> String {
+pub fn difference(name: &str, expected: &[String], got: &[String]) -> String {
     let (rows, columns) = (expected.len(), got.len());
     let mut common = vec![vec![0usize; columns + 1]; rows + 1];
     for i in (0..rows).rev() {
