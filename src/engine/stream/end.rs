@@ -22,6 +22,24 @@ const DRAIN_MAX: usize = 65_536;
 impl Stream {
     /// Settles everything; the client's connection gets its next request, waits for one, or is closed.
     pub(super) fn finish(&mut self, core: &mut Core) -> Next {
+        self.close_accounts(core);
+        self.free_messages(core);
+        let reusable = self.http && !self.front_dead && self.client.after() == After::Reuse;
+        if reusable && self.client.next_request().is_ok() {
+            self.begin_again(core);
+            return Next::Go;
+        }
+        self.close_front(core);
+        self.req.give_back(&mut core.bufs);
+        self.res.give_back(&mut core.bufs);
+        Next::Over
+    }
+
+    /// Gives the server's connection and slot up, counts and logs: what is left concerns the client alone.
+    pub(super) fn close_accounts(&mut self, core: &mut Core) {
+        if std::mem::replace(&mut self.accounts_closed, true) {
+            return;
+        }
         self.facts.closed_at = Some(core.now());
         self.settle_back(core);
         self.release_slot(core);
@@ -35,16 +53,6 @@ impl Stream {
             self.log_now(core);
         }
         self.leave_backend(core);
-        self.free_messages(core);
-        let reusable = self.http && !self.front_dead && self.client.after() == After::Reuse;
-        if reusable && self.client.next_request().is_ok() {
-            self.begin_again(core);
-            return Next::Go;
-        }
-        self.close_front(core);
-        self.req.give_back(&mut core.bufs);
-        self.res.give_back(&mut core.bufs);
-        Next::Over
     }
 
     /// The server's connection waits for another request, or is closed.
@@ -117,6 +125,8 @@ impl Stream {
         self.res.restart();
         self.res.read_closed = false;
         self.counted = false;
+        self.accounts_closed = false;
+        self.undeliverable = false;
         self.assigned = false;
         self.failed_at = None;
         self.reused = false;

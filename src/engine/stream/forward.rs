@@ -48,6 +48,12 @@ impl Stream {
                 self.step = Step::Finish;
                 return Next::Go;
             }
+            if self.undeliverable && self.response.flow == Flow::Done && !self.owes_client() {
+                // The answer is out, and nobody is left who wants the rest of the request.
+                self.facts.cause.set(Who::Server, When::Last);
+                self.step = Step::Drain;
+                return Next::Go;
+            }
             if (request, response) == (Moved::Nothing, Moved::Nothing) {
                 return Next::Wait;
             }
@@ -176,6 +182,9 @@ impl Stream {
                 Flushed::All => {}
                 Flushed::Blocked => return moved,
                 Flushed::Failed(_) => {
+                    if staged == Staged::Complete && self.response.flow == Flow::Done {
+                        self.facts.cause.set(Who::Server, When::Data);
+                    }
                     self.request_cannot_leave(core);
                 }
             }
@@ -247,9 +256,7 @@ impl Stream {
     /// The server takes nothing more, though it may still answer.
     pub(super) fn request_cannot_leave(&mut self, core: &mut Core) {
         // The answer may have come before: the response's direction decides.
-        if self.request.flow == Flow::Body && self.response.flow == Flow::Done {
-            self.facts.cause.set(Who::Server, When::Data);
-        }
+        self.undeliverable = self.request.flow == Flow::Body;
         self.req.drop_pending();
         self.request.encoding = Encoding::Nothing;
         self.resend_broken = self.resend.is_none();

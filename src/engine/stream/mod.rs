@@ -198,6 +198,10 @@ pub(crate) struct Stream {
     pub(crate) http: bool,
     /// The request was counted and the stream with it.
     pub(crate) counted: bool,
+    /// The server's side is settled, the stream counted and logged.
+    pub(crate) accounts_closed: bool,
+    /// The server takes no more of the request.
+    pub(crate) undeliverable: bool,
     /// The end of the present phase (request head, queue, connect, turn-around).
     pub(crate) phase_deadline: Ticks,
     /// Last activity on the client's side.
@@ -288,6 +292,8 @@ impl Stream {
             server: ServerSide::new(),
             http,
             counted: false,
+            accounts_closed: false,
+            undeliverable: false,
             phase_deadline: Ticks::NEVER,
             front_active_at: now,
             back_active_at: now,

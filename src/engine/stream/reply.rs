@@ -278,6 +278,7 @@ impl Stream {
 
     /// Reads the rest of a request that was answered already.
     pub(super) fn drain(&mut self, core: &mut Core) -> Next {
+        self.close_accounts(core);
         for _ in 0..READS_MAX {
             if self.skip_request(core) {
                 self.step = Step::Finish;

@@ -441,6 +441,7 @@ impl Stream {
         self.res.read_closed = false;
         self.response.parser = None;
         self.facts.retries += 1;
+        self.undeliverable = false;
         self.failed_at = server;
         self.assigned = false;
         self.request.flow = Flow::Body;
