@@ -13,3 +13,8 @@ fn connection_limits_and_queues() {
 fn few_buffers() {
     play("limits/buffers.case");
 }
+
+#[test]
+fn strict_maxconn() {
+    play("limits/strict.case");
+}

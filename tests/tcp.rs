@@ -9,6 +9,7 @@ use haproxy_compat::play::play;
 use haproxy_compat::ports::free_ports;
 use haproxy_compat::proxy::{Proxy, Setup};
 use haproxy_compat::{PATIENCE, TempDir, wait_for};
+use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 
 #[test]
@@ -24,6 +25,11 @@ fn clients_that_leave_early() {
 #[test]
 fn proxy_protocol() {
     play("tcp/proxy-protocol.case");
+}
+
+#[test]
+fn proxy_header_options() {
+    play("tcp/proxy-options.case");
 }
 
 /// An origin that answers the first byte with `text` and closes.
@@ -312,4 +318,37 @@ fn relay_counters() {
     assert_eq!(cli::count(&proxy, "front", "s1", "stot"), 3);
     assert_eq!(cli::count(&proxy, "front", "BACKEND", "bout"), 15);
     proxy.stop();
+}
+
+/// `harden.reject-privileged-ports.tcp`: clients from ports below 1024 are closed at once.
+#[test]
+fn privileged_client_ports_may_be_refused() {
+    for hardened in [false, true] {
+        let origin = Origin::new(greeter("12345"));
+        let switch = if hardened { "on" } else { "off" };
+        let text = config(" bind fd@${fe}", &origin.addr().to_string()).replacen(
+            "global\n",
+            &format!("global\n harden.reject-privileged-ports.tcp {switch}\n"),
+            1,
+        );
+        let proxy = Setup::new(text).start();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let _ = socket.set_reuse_address(true);
+        let bound = (700..1_023).any(|port| {
+            let from = SocketAddr::from(([127, 0, 0, 1], port));
+            socket.bind(&from.into()).is_ok()
+        });
+        if !bound {
+            eprintln!("no right to a privileged port: not tested");
+            return;
+        }
+        socket.connect(&proxy.addr("fe").into()).expect("it connects");
+        let mut client = Client::over(socket).expect("a client");
+        client.send(b"x");
+        assert!(client.read_to_end(PATIENCE));
+        assert_eq!(client.got.is_empty(), hardened);
+        assert_eq!(origin.accepted(), usize::from(!hardened));
+        assert_eq!(greeting(proxy.client("fe")), "12345");
+        proxy.stop();
+    }
 }

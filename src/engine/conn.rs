@@ -71,6 +71,8 @@ pub(crate) struct FrontSide {
     pub(crate) h1: ClientSide,
     /// When the wait for the next request began.
     pub(crate) begun: Stamp,
+    /// The host name that its PROXY header told.
+    pub(crate) authority: Option<Box<[u8]>>,
 }
 
 /// What only connections to servers have.

@@ -161,7 +161,7 @@ impl Route {
     }
 }
 
-/// Begins to connect. The connection is in its slot and registered; its `WRITE` readiness tells the outcome.
+/// Begins to connect; with `early_data` there is something to send at once. The connection is in its slot and registered; its `WRITE` readiness tells the outcome.
 pub(crate) fn dial(
     core: &mut Core,
     route: &Route,
@@ -169,10 +169,14 @@ pub(crate) fn dial(
     server: Option<ServerId>,
     stream: Key,
     hash: u64,
+    early_data: bool,
 ) -> Result<Key, DialError> {
     let config = core.config.clone();
     let proxy = config.proxy(backend);
     let settings = server.map(|id| config.server(id));
+    if server.is_some_and(|id| !core.has_room_for_conn(id)) {
+        return Err(DialError::Retryable);
+    }
     let socket = make_socket(route, settings.map(|server| &**server))?;
     set_options(
         &socket,
@@ -181,6 +185,11 @@ pub(crate) fn dial(
         settings.map(|server| &**server),
         &config.global.tune,
     );
+    if early_data && settings.is_some_and(|server| server.tfo) && matches!(route.to, RouteTo::Inet(..)) {
+        // The SYN waits for the first write: without one, a server that speaks first would never be reached.
+        let fd = socket.as_raw_fd();
+        let _ = sys::set_sockopt(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1);
+    }
     let mut source_port = None;
     if route.port_range {
         let id = server.ok_or(DialError::Internal)?;
@@ -214,7 +223,12 @@ pub(crate) fn dial(
     };
     let conn = Conn::new(socket, ready, Owner::Stream(stream), Side::Back(side));
     match core.add_conn(conn) {
-        Some(key) => Ok(key),
+        Some(key) => {
+            if let Some(id) = server {
+                core.state.server_mut(id).all_conns += 1;
+            }
+            Ok(key)
+        }
         None => {
             give_back(core);
             Err(DialError::Resource)
@@ -284,9 +298,6 @@ fn set_options(
         let _ = socket.set_linger(Some(Duration::ZERO));
     }
     if let Some(server) = server {
-        if server.tfo {
-            let _ = sys::set_sockopt(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1);
-        }
         if let Some(timeout_ms) = server.tcp_ut_ms {
             let value = libc::c_int::try_from(timeout_ms).unwrap_or(libc::c_int::MAX);
             let _ = sys::set_sockopt(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, value);

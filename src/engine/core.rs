@@ -187,8 +187,12 @@ impl Core {
                 }
             }
             Side::Back(back) => {
-                if let (Some(server), Some(port)) = (back.server, back.source_port) {
-                    self.idle.give_source_port_back(server, port);
+                if let Some(server) = back.server {
+                    let all = &mut self.state.server_mut(server).all_conns;
+                    *all = all.saturating_sub(1);
+                    if let Some(port) = back.source_port {
+                        self.idle.give_source_port_back(server, port);
+                    }
                 }
                 if let Some(front) = back.private_to
                     && let Some(front) = self.conns.get_mut(front).and_then(Conn::front_mut)
@@ -242,6 +246,27 @@ impl Core {
             Place::Backend(_) => facts.backend_queue = departure.position,
         }
         self.note_queue(departure.place);
+    }
+
+    /// Whether a server may get one more connection: under `strict-maxconn` only while all it has, idle ones too,
+    /// are fewer than its `maxconn`. Idle ones are closed to make room, private ones are not.
+    pub(crate) fn has_room_for_conn(&mut self, id: ServerId) -> bool {
+        let config = self.config.clone();
+        let server = config.server(id);
+        if !server.strict_maxconn {
+            return true;
+        }
+        loop {
+            let numbers = self.state.server(id);
+            let maxconn = numbers.maxconn.unwrap_or(server.maxconn);
+            if maxconn == 0 || numbers.all_conns < maxconn {
+                return true;
+            }
+            match self.idle.oldest(id, &self.conns) {
+                Some(victim) => self.close_conn(victim),
+                None => return false,
+            }
+        }
     }
 
     /// A connection to a server is no longer in use.

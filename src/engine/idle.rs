@@ -226,6 +226,14 @@ impl IdleConns {
         numbers.idle_conns as usize > victims.len() - before
     }
 
+    /// The idle connection of a server that was not used for the longest time, one that proved itself last.
+    pub(crate) fn oldest(&self, server: ServerId, conns: &Slots<Conn>) -> Option<Key> {
+        let shelves = self.servers.get(server.index())?;
+        let lists = [shelves.idle, shelves.safe];
+        let index = lists.into_iter().find_map(|list| self.lists.back(list))?;
+        conns.next_from(index)
+    }
+
     /// All idle connections of all servers: what the end of the process closes.
     pub(crate) fn all(&self, conns: &Slots<Conn>) -> Vec<Key> {
         let lists = self

@@ -28,7 +28,7 @@ use crate::model::ids::{ListenerId, ProxyId};
 use crate::model::proxy::Mode;
 use crate::model::txn::{Endpoint, SessionFacts};
 use crate::proto::h1::conn::ClientSide;
-use crate::proto::proxyhdr::{self, ProxyError};
+use crate::proto::proxyhdr::{self, ProxyError, Tlvs, tlv};
 
 /// Largest PROXY header that is waited for, bytes.
 const PROXY_HEADER_MAX: usize = 16_384;
@@ -55,6 +55,12 @@ impl Worker {
         let config = self.core.config.clone();
         let (proxy, listener) = (config.proxy(frontend), config.listener(id));
         let src = endpoint_of(address);
+        if config.global.reject_privileged_ports_tcp
+            && src.inet().is_some_and(|addr| (1..1_024).contains(&addr.port()))
+        {
+            // It is closed as if nobody had accepted it.
+            return;
+        }
         if src != Endpoint::Unix {
             if listener.addr.transport == Transport::Mptcp {
                 // Plain TCP sockets inherit it from their listener, MPTCP ones do not on every kernel.
@@ -85,6 +91,7 @@ impl Worker {
             prefers_private: false,
             h1: ClientSide::new(),
             begun: facts.accepted,
+            authority: None,
         };
         let owner = if listener.accept_proxy {
             Owner::Handshake
@@ -165,8 +172,13 @@ impl Worker {
         };
         let is_last = conn.ready.any(Ready::READ_CLOSED);
         let seen = core.scratch.get(..peeked).unwrap_or_default();
-        let (used, addresses) = match proxyhdr::decode(seen, PROXY_HEADER_MAX) {
-            Ok(Some(header)) => (header.len, header.addresses),
+        let (used, addresses, authority) = match proxyhdr::decode(seen, PROXY_HEADER_MAX) {
+            Ok(Some(header)) => {
+                let tlvs = Tlvs::new(seen.get(header.tlvs).unwrap_or_default());
+                let mut names = tlvs.flatten().filter(|(kind, _)| *kind == tlv::AUTHORITY);
+                let authority = names.next().map(|(_, name)| name.into());
+                (header.len, header.addresses, authority)
+            }
             Ok(None) if peeked == 0 => return Err(ConnError::ProxyEmpty),
             Ok(None) if is_last || peeked == core.scratch.len() => return Err(ConnError::ProxyTruncated),
             Ok(None) => {
@@ -190,6 +202,7 @@ impl Worker {
         let Some(front) = conn.front_mut() else {
             return Ok(None);
         };
+        front.authority = authority;
         if let Some((src, dst)) = addresses {
             front.facts.src = Endpoint::Inet(src);
             front.facts.dst = Endpoint::Inet(dst);

@@ -7,6 +7,7 @@ use super::super::conn::Conn;
 use super::super::connect::{ClientSight, DialError, Route, dial};
 use super::super::core::{Core, Granted};
 use super::super::poll::Ready;
+use super::super::sys;
 use super::{Next, Step, Stream, own};
 use crate::base::freq::SECOND_MS;
 use crate::base::ticks::Ticks;
@@ -247,7 +248,7 @@ impl Stream {
         let follows = sends_header || self.target_follows_client(core);
         let mut hash = route.hash(follows);
         if sends_header {
-            hash ^= client_hash(sight);
+            hash ^= client_hash(sight, self.authority(core).unwrap_or_default());
         }
         self.facts.server_addr = route.endpoint();
         if let Some(id) = self.slot {
@@ -265,7 +266,17 @@ impl Stream {
         if self.http && self.take_idle(core, proxy.http_reuse, hash) {
             return self.established(core);
         }
-        match dial(core, &route, self.backend(), self.slot, self.key, hash) {
+        let may_hurry = self.facts.retries == 0 && server.is_some_and(|server| server.tfo);
+        let early_data = may_hurry && self.has_early_data(core);
+        match dial(
+            core,
+            &route,
+            self.backend(),
+            self.slot,
+            self.key,
+            hash,
+            early_data,
+        ) {
             Ok(back) => {
                 self.count_connect(core);
                 self.back = Some(back);
@@ -294,6 +305,12 @@ impl Stream {
                 Next::Go
             }
         }
+    }
+
+    /// Whether there is something to send to the server as soon as it can be reached.
+    fn has_early_data(&self, core: &Core) -> bool {
+        let front = core.conns.get(self.front);
+        self.http || front.is_some_and(|conn| sys::peek(conn.fd(), &mut [0]).is_ok_and(|n| n > 0))
     }
 
     fn route(&self, core: &Core, source: Option<&Source>, sight: ClientSight) -> Option<Route> {
@@ -514,9 +531,10 @@ impl Stream {
 }
 
 /// What tells clients apart in a PROXY header.
-fn client_hash(sight: ClientSight) -> u64 {
+fn client_hash(sight: ClientSight, authority: &[u8]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
+    authority.hash(&mut hasher);
     for end in [sight.src, sight.dst] {
         match end {
             Endpoint::Inet(addr) => addr.hash(&mut hasher),

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::super::conn::Conn;
 use super::super::core::Core;
 use super::Stream;
 use crate::base::iptext::IpText;
@@ -13,10 +14,10 @@ use crate::model::server::SendProxy;
 use crate::model::txn::Endpoint;
 use crate::proto::forwarded::{Forwarded, Node, NodeName, NodePort};
 use crate::proto::head::Known;
-use crate::proto::proxyhdr::{self, Tlv};
+use crate::proto::proxyhdr::{self, Tlv, tlv};
 
 /// Room for a PROXY header, bytes.
-pub(super) const PROXY_HEADER_MAX: usize = 256;
+pub(super) const PROXY_HEADER_MAX: usize = 512;
 
 /// Room for a `Forwarded` value: a host name and two nodes.
 const FORWARDED_MAX: usize = 512;
@@ -115,6 +116,15 @@ impl Stream {
         }
     }
 
+    /// What the server's PROXY header tells of the host name that the client asked for: what the client's own
+    /// header told.
+    pub(super) fn authority<'c>(&self, core: &'c Core) -> Option<&'c [u8]> {
+        let server = core.config.server(self.slot?);
+        let wanted = server.proxy_v2_options.authority && server.send_proxy == Some(SendProxy::V2);
+        let front = core.conns.get(self.front).and_then(Conn::front)?;
+        front.authority.as_deref().filter(|_| wanted)
+    }
+
     /// Puts the PROXY header of the server's line before everything else that goes to it. There is a buffer for it.
     pub(super) fn put_proxy_header(&mut self, core: &mut Core) {
         self.proxy_header_len = 0;
@@ -129,12 +139,21 @@ impl Stream {
         let length = match version {
             SendProxy::V1 => proxyhdr::encode_v1(addresses, &mut header),
             SendProxy::V2 => {
-                let tlvs: &[Tlv<'_>] = if server.proxy_v2_options.crc32c {
-                    &[Tlv::Crc32c]
-                } else {
-                    &[]
-                };
-                proxyhdr::encode_v2(addresses, tlvs, &mut header)
+                let options = server.proxy_v2_options;
+                let authority = self.authority(core);
+                // Without `unique-id-format` the identity is empty.
+                let tlvs = [
+                    options.crc32c.then_some(Tlv::Crc32c),
+                    authority.map(|name| Tlv::Value(tlv::AUTHORITY, name)),
+                    options.unique_id.then_some(Tlv::Value(tlv::UNIQUE_ID, b"")),
+                ];
+                let mut given = [Tlv::Crc32c; 3];
+                let mut count = 0;
+                for (place, tlv) in given.iter_mut().zip(tlvs.into_iter().flatten()) {
+                    *place = tlv;
+                    count += 1;
+                }
+                proxyhdr::encode_v2(addresses, given.get(..count).unwrap_or_default(), &mut header)
             }
         };
         let header = header.get(..length.unwrap_or(0)).unwrap_or_default();

@@ -106,6 +106,8 @@ pub struct ServerState {
     pub private_idle_conns: u32,
     /// Connections in use at present.
     pub used_conns: u32,
+    /// All connections at present: begun, in use, idle, private.
+    pub all_conns: u32,
     /// Most connections in use at once during the last purge period.
     pub used_conns_max: u32,
     /// Rate of sessions assigned.
