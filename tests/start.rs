@@ -282,3 +282,84 @@ fn dump_of_the_configuration() {
         end.stderr
     );
 }
+
+/// The first lines of reports, as tools match them: each kind of check has its own.
+#[test]
+fn first_lines_of_reports() {
+    let dir = TempDir::new();
+    let table = [
+        // Standard input is no socket; nobody has a descriptor of that number.
+        (
+            1,
+            "",
+            "bind fd@0",
+            "config : parsing [c:11] : 'bind' : cannot use file descriptor '0' : Socket operation on non-socket.",
+        ),
+        (
+            1,
+            "",
+            "bind sockpair@999",
+            "config : parsing [c:11] : 'bind' : cannot use file descriptor '999' : Bad file descriptor.",
+        ),
+        (
+            1,
+            "stats socket fd@999",
+            "",
+            "config : parsing [c:3] : parsing [c:3] : 'stats socket' : cannot use file descriptor '999' : Bad file descriptor.",
+        ),
+        (
+            1,
+            "",
+            "log-format %nothing",
+            "Parsing [c:11]: failed to parse log-format : no such format alias 'nothing'",
+        ),
+        (
+            1,
+            "",
+            "error-log-format %",
+            "Parsing [c:11]: failed to parse error-log-format : truncated line after '%'.",
+        ),
+        (
+            0,
+            "",
+            "mode tcp\n option httplog",
+            "parsing [c:12] : 'option httplog' not usable with frontend 'fe' (needs 'mode http'). Falling back to 'option tcplog'.",
+        ),
+        (
+            1,
+            "ssl-dh-param-file no.pem",
+            "",
+            "config : parsing [c:3] : 'ssl-dh-param-file': unable to load DH parameters from file <no.pem>.",
+        ),
+        (
+            0,
+            "thread-hard-limit 1\n nbthread 2",
+            "",
+            "nbthread forced to a higher value (2) than the configured thread-hard-limit (1), enforcing the limit.",
+        ),
+        (
+            1,
+            "nbthread 1\n thread-groups 2",
+            "",
+            "More unassigned thread-groups (2) than threads (1). Please reduce thread-groups",
+        ),
+        (
+            0,
+            "tune.bufsize.large 1000",
+            "",
+            "tune.bufsize.large (1000) is lower than tune.bufsize (16384)",
+        ),
+    ];
+    for (code, global, frontend, wanted) in table {
+        let text = format!("{GLOBAL} {global}\n{PROXIES} {frontend}\n log 127.0.0.1:1 local0\n");
+        dir.write("c", &text);
+        let end = run(&dir, &["-c", "-f", "c"]);
+        let said = format!("{global} {frontend}: code {:?}\n{}", end.code, end.stderr);
+        assert_eq!(end.code, Some(code), "{said}");
+        let found = end.stderr.lines().any(|line| {
+            line.split_once(") : ")
+                .is_some_and(|(_, text)| text.starts_with(wanted))
+        });
+        assert!(found, "{said}");
+    }
+}

@@ -163,6 +163,10 @@ pub enum Form {
     Reader,
     /// `config : text`, although the place may be known.
     Plain,
+    /// `parsing [file:line] : text`, the form of what is found once a proxy is complete.
+    Checked,
+    /// `Parsing [file:line]: text`, the form of log formats, which are read then.
+    CheckedFormat,
     /// Only the text, for what is not about a configuration file.
     Bare,
 }

@@ -38,6 +38,13 @@ pub fn first_line(diag: &Diag, sources: &Sources, pid: u32) -> String {
         (Form::Reader, Some((file, Position { line: number, .. }))) => {
             line += &format!("config : parsing [{}:{number}]: ", file.display_name());
         }
+        (Form::Checked, Some((file, Position { line: number, .. }))) => {
+            line += &format!("parsing [{}:{number}] : ", file.display_name());
+        }
+        (Form::CheckedFormat, Some((file, Position { line: number, .. }))) => {
+            line += &format!("Parsing [{}:{number}]: ", file.display_name());
+        }
+        (Form::Checked | Form::CheckedFormat, None) => {}
         (Form::Plain, _) | (Form::Parsing | Form::Reader, None) => line += "config : ",
     }
     // One line stays one line, whatever the configuration put into it.
@@ -143,6 +150,14 @@ mod tests {
         assert_eq!(
             first(Form::Parsing, Severity::Warning),
             expect("[WARNING]  (42) : config : parsing [a.cfg:2] : bad??[1m")
+        );
+        assert_eq!(
+            first(Form::Checked, Severity::Warning),
+            expect("[WARNING]  (42) : parsing [a.cfg:2] : bad??[1m")
+        );
+        assert_eq!(
+            first(Form::CheckedFormat, Severity::Alert),
+            expect("[ALERT]    (42) : Parsing [a.cfg:2]: bad??[1m")
         );
         assert_eq!(
             first(Form::Plain, Severity::Notice),

@@ -118,6 +118,9 @@ pub(super) fn global(draft: &Draft, cmdline: &CommandLine) -> Global {
     let mut global = draft.global.settings.clone();
     global.maxconn = cmdline.maxconn.or(global.maxconn);
     global.memory_max_mib = cmdline.memory_max_mib;
+    if let Some(limit) = draft.global.threads.limit {
+        global.nbthread = global.nbthread.min(limit);
+    }
     global.daemon |= cmdline.daemon;
     global.master_worker |= cmdline.master_worker;
     global.quiet |= cmdline.quiet;

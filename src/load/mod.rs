@@ -7,6 +7,7 @@
 
 mod environment;
 mod freeze;
+mod globals;
 pub mod resolve_names;
 mod sections;
 mod verify;

@@ -16,9 +16,6 @@ use crate::policy::kw::option::PLAIN;
 use crate::policy::kw::{bind, server};
 use crate::policy::log::format;
 
-/// Largest buffer with HTTP, bytes.
-const MAX_HTTP_BUFFER_BYTES: u32 = 256 << 20;
-
 /// Proxies by name and side, and by number.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -63,14 +60,7 @@ pub(super) fn run(draft: &Draft, proxies: &mut [ProxyDraft], sink: &mut Sink) ->
     number(proxies);
     let names = Names::new(proxies);
     guids(draft, proxies, sink);
-    let bufsize = draft.global.settings.tune.bufsize;
-    // HAProxy's own proxies speak HTTP, so that this concerns every configuration.
-    if bufsize >= MAX_HTTP_BUFFER_BYTES {
-        let text = format!(
-            "global.tune.bufsize must be below 256 MB when HTTP is in use (current value = {bufsize})."
-        );
-        sink.push(bare_alert(Code::OutOfRange, None, text));
-    }
+    super::globals::run(draft, sink);
     let sockets = draft.global.stats_sockets.iter();
     sink.extend(sockets.filter_map(|line| bind::check_mux(line, Mode::Tcp, "frontend 'GLOBAL'")));
     for index in 0..proxies.len() {
@@ -318,7 +308,7 @@ fn formats(proxy: &mut ProxyDraft, sink: &mut Sink) {
                 proxy.settings.name,
                 instead.statement()
             );
-            sink.push(Diag::warning(Code::Ignored, *span, text));
+            sink.push(Diag::warning(Code::Ignored, *span, text).with_form(Form::Checked));
             *style = instead;
         }
     }
@@ -358,7 +348,7 @@ fn bad_format(keyword: &str, span: Span, why: &format::FormatError) -> Diag {
     } else {
         Code::BadArgument
     };
-    Diag::alert(code, span, format!("failed to parse {keyword} : {why}."))
+    Diag::alert(code, span, format!("failed to parse {keyword} : {why}.")).with_form(Form::CheckedFormat)
 }
 
 /// What concerns the side of the clients.

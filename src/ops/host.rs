@@ -119,6 +119,15 @@ impl Host for RealHost {
         sys::interface_index(&CString::new(name).ok()?)
     }
 
+    fn is_stream_socket(&self, fd: i32) -> Result<bool, HostError> {
+        match sys::sockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE) {
+            Ok(kind) => Ok(kind == libc::SOCK_STREAM),
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => Err(HostError::NotOpen),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Err(HostError::NotSocket),
+            Err(error) => Err(host_error(&error)),
+        }
+    }
+
     fn hostname(&self) -> String {
         sys::hostname().unwrap_or_default()
     }
@@ -148,6 +157,20 @@ mod tests {
             Err(HostError::Other(libc::EFBIG))
         );
         assert!(!host.read_file(b"/proc/self/status", 1 << 20).unwrap().is_empty());
+    }
+
+    #[test]
+    fn inherited_sockets() {
+        use std::os::fd::AsRawFd;
+        let host = RealHost::default();
+        let pair = |kind| socket2::Socket::pair(socket2::Domain::UNIX, kind, None).unwrap();
+        let (stream, _peer) = pair(socket2::Type::STREAM);
+        let (datagram, _peer) = pair(socket2::Type::DGRAM);
+        let file = fs::File::open("/dev/null").unwrap();
+        assert_eq!(host.is_stream_socket(stream.as_raw_fd()), Ok(true));
+        assert_eq!(host.is_stream_socket(datagram.as_raw_fd()), Ok(false));
+        assert_eq!(host.is_stream_socket(file.as_raw_fd()), Err(HostError::NotSocket));
+        assert_eq!(host.is_stream_socket(99_999), Err(HostError::NotOpen));
     }
 
     #[test]

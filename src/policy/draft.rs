@@ -353,8 +353,23 @@ pub struct GlobalDraft {
     pub systemd: bool,
     /// Tuning words that count once.
     pub tune_given: TuneGiven,
+    /// What was said about threads.
+    pub threads: ThreadsGiven,
     /// Statements of which a second one is an error, by their text.
     pub given_once: BTreeSet<String>,
+}
+
+/// What was said about threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadsGiven {
+    /// `nbthread`.
+    pub number: Option<u32>,
+    /// `thread-groups`.
+    pub groups: Option<u32>,
+    /// `thread-hard-limit`.
+    pub limit: Option<u32>,
+    /// There are `thread-group` lines.
+    pub described: bool,
 }
 
 /// Where relative paths start (`default-path`).

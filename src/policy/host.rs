@@ -21,6 +21,12 @@ pub enum HostError {
     /// The answer is there and may not be seen.
     #[error("Permission denied")]
     Denied,
+    /// No open descriptor of that number.
+    #[error("Bad file descriptor")]
+    NotOpen,
+    /// Open, and no socket.
+    #[error("Socket operation on non-socket")]
+    NotSocket,
     /// Anything else, by error number.
     #[error("error {0}")]
     Other(i32),
@@ -62,6 +68,9 @@ pub trait Host {
     /// The index of a network interface, by name.
     fn interface_index(&self, name: &str) -> Option<u32>;
 
+    /// Whether the socket of that number, inherited from whoever started the process, is one of streams.
+    fn is_stream_socket(&self, fd: i32) -> Result<bool, HostError>;
+
     /// The machine's own name.
     fn hostname(&self) -> String;
 
@@ -89,6 +98,8 @@ pub struct MemHost {
     pub names: HashMap<String, Vec<IpAddr>>,
     /// Interfaces by name.
     pub interfaces: HashMap<String, u32>,
+    /// Inherited sockets by number: whether each is one of streams.
+    pub sockets: HashMap<i32, bool>,
     /// The machine's name.
     pub hostname: String,
     /// Number of processors.
@@ -107,6 +118,7 @@ impl Default for MemHost {
             groups: HashMap::from([("root".to_owned(), 0)]),
             names: HashMap::from([("localhost".to_owned(), localhost)]),
             interfaces: HashMap::from([("lo".to_owned(), 1)]),
+            sockets: HashMap::new(),
             hostname: "localhost".to_owned(),
             processors: 1,
         }
@@ -163,6 +175,10 @@ impl Host for MemHost {
         self.interfaces.get(name).copied()
     }
 
+    fn is_stream_socket(&self, fd: i32) -> Result<bool, HostError> {
+        self.sockets.get(&fd).copied().ok_or(HostError::NotOpen)
+    }
+
     fn hostname(&self) -> String {
         self.hostname.clone()
     }
@@ -199,5 +215,8 @@ mod tests {
         assert_eq!(host.resolve("localhost", Family::V6, false), Vec::<IpAddr>::new());
         assert_eq!(host.resolve("localhost", Family::V4, false).len(), 1);
         assert_eq!(host.interface_index("lo"), Some(1));
+        host.sockets.insert(5, true);
+        assert_eq!(host.is_stream_socket(5), Ok(true));
+        assert_eq!(host.is_stream_socket(6), Err(HostError::NotOpen));
     }
 }

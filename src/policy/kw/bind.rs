@@ -368,6 +368,13 @@ pub(super) fn addresses(word: &Arg, prefix: &[u8], draft: &Draft) -> Result<Vec<
                 at: whole.clone(),
             }
         })?;
+        if let Target::Fd(fd) | Target::SockPair(fd) = addr.target {
+            inherited(fd, draft).map_err(|text| AddrError {
+                code: Code::BadAddress,
+                text,
+                at: whole.clone(),
+            })?;
+        }
         let (low, high) = (addr.ports().low(), addr.ports().high());
         if list.len() + usize::from(high - low) >= MAX_LISTENERS {
             let text = format!("more than {MAX_LISTENERS} listeners on one line in '{word}'");
@@ -389,6 +396,15 @@ pub(super) fn addresses(word: &Arg, prefix: &[u8], draft: &Draft) -> Result<Vec<
         }
     }
     Ok(list)
+}
+
+/// Checks an inherited descriptor while it is known to nobody else: what is opened later may get its number.
+fn inherited(fd: i32, draft: &Draft) -> Result<(), String> {
+    match draft.host.is_stream_socket(fd) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("socket on file descriptor '{fd}' is of the wrong type.")),
+        Err(error) => Err(format!("cannot use file descriptor '{fd}' : {error}.")),
+    }
 }
 
 /// Replaces a host name by its first address; gives the name back when it has none.

@@ -237,7 +237,7 @@ fn master_worker(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Di
                 cursor.warn(Code::Overwritten, "master-worker mode is already configured.");
             }
             let text =
-                "The 'master-worker' keyword is deprecated, use -W or -Ws in the startup script instead.";
+                "The 'master-worker' keyword is deprecated in 3.3 and goes in 3.5: use -W or -Ws instead.";
             cursor.warn(Code::Deprecated, text);
         }
         Some(word) if word.is("no-exit-on-failure") => draft.global.settings.no_exit_on_failure = true,

@@ -136,11 +136,15 @@ fn nbthread(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
     let value = early_number(cursor, draft, "value", MAX_THREADS)?;
     // Within range by the check above.
     draft.global.settings.nbthread = value as u32;
+    draft.global.threads.number = Some(value as u32);
     Ok(())
 }
 
 fn thread_groups(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
-    early_number(cursor, draft, "value", MAX_GROUPS).map(drop)
+    let groups = early_number(cursor, draft, "value", MAX_GROUPS)?;
+    // Within range by the check above.
+    draft.global.threads.groups = Some(groups as u32);
+    Ok(())
 }
 
 fn thread_group(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
@@ -164,12 +168,14 @@ fn thread_group(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Dia
         let text = format!("'thread-group {group}' assigned sparse threads, only contiguous supported");
         return Err(cursor.error(Code::BadArgument, text));
     }
+    draft.global.threads.described = true;
     Ok(())
 }
 
-fn thread_hard_limit(cursor: &mut ArgCursor<'_>, _: &mut Draft) -> Result<(), Diag> {
+fn thread_hard_limit(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
     let value = number(cursor)?;
     if (1..=MAX_THREADS).contains(&value) {
+        draft.global.threads.limit = u32::try_from(value).ok();
         return Ok(());
     }
     let text = format!("'thread-hard-limit' value must be at least 1 (was {value})");

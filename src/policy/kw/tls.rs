@@ -3,14 +3,18 @@
 
 use super::tune_later::{flag, number, switch};
 use super::{leading_int, refuse, row};
-use crate::conf::cursor::ArgCursor;
+use crate::conf::cursor::{Arg, ArgCursor};
 use crate::conf::diag::{Code, Diag};
 use crate::conf::row::{Arity, Keyword, Where};
 use crate::conf::units::TimeUnit;
 use crate::policy::draft::Draft;
+use crate::policy::host::PathKind;
 
 const G: Where = Where::GLOBAL;
 const ONE: Arity = Arity::at_most(1);
+
+/// Largest file with parameters, bytes.
+const MAX_DH_BYTES: usize = 1 << 20;
 
 /// The rows.
 pub const ROWS: &[Keyword<Draft>] = &[
@@ -39,7 +43,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
         "issuers-chain-path",
         G,
         ONE,
-        directory,
+        chains,
         "directory of chains; accepted without effect until TLS comes",
     ),
     row(
@@ -144,8 +148,8 @@ pub const ROWS: &[Keyword<Draft>] = &[
         "ssl-dh-param-file",
         G,
         ONE,
-        text,
-        "accepted without effect until TLS comes",
+        dh_params,
+        "read and checked; accepted without effect until TLS comes",
     ),
     row(
         "ssl-load-extra-del-ext",
@@ -342,10 +346,52 @@ fn directory(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> 
         let text = format!("global statement '{keyword}' expects a directory path as an argument.");
         return Err(refuse(cursor, text));
     }
-    if keyword != "issuers-chain-path" && !draft.global.given_once.insert(keyword.clone()) {
+    if !draft.global.given_once.insert(keyword.clone()) {
         return Err(cursor.error(Code::Overwritten, format!("'{keyword}' already specified.")));
     }
     Ok(())
+}
+
+/// A directory that must be there.
+fn chains(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
+    let keyword = cursor.keyword();
+    let word = cursor.next();
+    let text = match word.map(|word| draft.host.path_kind(&draft.path(word.bytes()))) {
+        Some(Ok(PathKind::Directory)) => return Ok(()),
+        Some(Ok(_)) => {
+            let name = word.map(Arg::text).unwrap_or_default();
+            format!("global statement '{keyword}': {name} is not a directory.")
+        }
+        Some(Err(_)) | None => {
+            format!("global statement '{keyword}' expects a directory path as an argument.")
+        }
+    };
+    Err(refuse(cursor, text))
+}
+
+/// A file with parameters of Diffie and Hellman, which nothing uses without TLS: that they are there is checked, since a
+/// file that went missing must show at the start.
+fn dh_params(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
+    let keyword = cursor.keyword();
+    let Some(word) = cursor.next() else {
+        return Err(refuse(
+            cursor,
+            format!("'{keyword}' expects a file path as an argument."),
+        ));
+    };
+    let read = draft.host.read_file(&draft.path(word.bytes()), MAX_DH_BYTES);
+    let holds = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text);
+        ["DH PARAMETERS", "X9.42 DH PARAMETERS"].iter().any(|label| {
+            let after = text.split_once(&format!("-----BEGIN {label}-----"));
+            after.is_some_and(|(_, after)| after.contains(&format!("-----END {label}-----")))
+        })
+    };
+    if read.is_ok_and(|text| holds(&text)) {
+        return Ok(());
+    }
+    let text = format!("'{keyword}': unable to load DH parameters from file <{word}>.");
+    Err(cursor.error_last(Code::FileError, text))
 }
 
 /// A number that must be there, 0 or more.

@@ -352,6 +352,10 @@ pub struct TuneGiven {
     maxaccept: bool,
     maxpollevents: bool,
     runqueue_depth: bool,
+    /// `tune.bufsize.large`, bytes.
+    pub large_buffers: Option<u32>,
+    /// `tune.bufsize.small`, bytes.
+    pub small_buffers: Option<u32>,
 }
 
 /// Runs `read` unless the setting was given before; it says whether the value counts as given.

@@ -73,14 +73,14 @@ pub const ROWS: &[Keyword<Draft>] = &[
         "tune.bufsize.large",
         G,
         ONE,
-        buffer,
+        |cursor, draft| buffer(cursor, &mut draft.global.tune_given.large_buffers),
         "size of large buffers, bytes; accepted without effect",
     ),
     row(
         "tune.bufsize.small",
         G,
         ONE,
-        buffer,
+        |cursor, draft| buffer(cursor, &mut draft.global.tune_given.small_buffers),
         "size of small buffers, bytes; accepted without effect",
     ),
     row(
@@ -383,28 +383,28 @@ pub const ROWS: &[Keyword<Draft>] = &[
         "tune.rcvbuf.backend",
         G,
         ONE,
-        buffer,
+        |cursor, _| buffer(cursor, &mut None),
         "bytes; accepted without effect until datagram proxies come",
     ),
     row(
         "tune.rcvbuf.frontend",
         G,
         ONE,
-        buffer,
+        |cursor, _| buffer(cursor, &mut None),
         "bytes; accepted without effect until datagram proxies come",
     ),
     row(
         "tune.sndbuf.backend",
         G,
         ONE,
-        buffer,
+        |cursor, _| buffer(cursor, &mut None),
         "bytes; accepted without effect until datagram proxies come",
     ),
     row(
         "tune.sndbuf.frontend",
         G,
         ONE,
-        buffer,
+        |cursor, _| buffer(cursor, &mut None),
         "bytes; accepted without effect until datagram proxies come",
     ),
     row(
@@ -698,8 +698,10 @@ fn any_number(cursor: &mut ArgCursor<'_>, _: &mut Draft) -> Result<(), Diag> {
 }
 
 /// A size above 0.
-fn buffer(cursor: &mut ArgCursor<'_>, _: &mut Draft) -> Result<(), Diag> {
-    if size(cursor)? > 0 {
+fn buffer(cursor: &mut ArgCursor<'_>, field: &mut Option<u32>) -> Result<(), Diag> {
+    let value = size(cursor)?;
+    if value > 0 {
+        *field = Some(value);
         return Ok(());
     }
     let text = format!("'{}' expects a positive integer argument.", cursor.keyword());
