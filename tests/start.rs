@@ -283,6 +283,50 @@ fn dump_of_the_configuration() {
     );
 }
 
+/// `-dL` lists the program and its libraries, `-dA` packs them too, once the configuration is good.
+#[test]
+fn loaded_objects_are_listed_and_packed() {
+    let dir = TempDir::new();
+    dir.write("good.cfg", &format!("{GLOBAL}{PROXIES}"));
+    dir.write("bad.cfg", &format!("{GLOBAL}{PROXIES} frobnicate\n"));
+    let listed = run(&dir, &["-dL", "-c", "-f", "good.cfg"]);
+    let mut lines = listed.stdout.lines();
+    assert_eq!(
+        (listed.code, lines.next()),
+        (Some(0), Some("List of loaded object files:"))
+    );
+    let objects: Vec<&str> = lines.collect();
+    assert!(
+        objects.len() > 1 && objects.iter().all(|path| path.starts_with('/')),
+        "{objects:?}"
+    );
+    let packed = run(&dir, &["-dAobjects.tar", "-c", "-f", "good.cfg"]);
+    assert_eq!(
+        (packed.code, &packed.stdout),
+        (Some(0), &listed.stdout),
+        "{}",
+        packed.stderr
+    );
+    let archive = std::fs::read(dir.file("objects.tar")).expect("the archive");
+    let field = |from: usize, to: usize| {
+        let text = String::from_utf8_lossy(archive.get(from..to).unwrap_or_default()).into_owned();
+        text.trim_end_matches('\0').to_owned()
+    };
+    let name = format!("{}/{}", field(345, 500), field(0, 100));
+    assert!(
+        name.trim_start_matches("/").starts_with("core-") && name.ends_with(objects[0]),
+        "{name}"
+    );
+    let size = std::fs::metadata(objects[0]).expect("the program").len();
+    assert!(archive.len() as u64 > size && archive.len() % 512 == 0);
+    let end = run(&dir, &["-dL", "-c", "-f", "bad.cfg"]);
+    assert_eq!((end.code, end.stdout.as_str()), (Some(1), ""));
+    let end = run(&dir, &["-dA/no/such/place.tar", "-c", "-f", "good.cfg"]);
+    assert_eq!(end.code, Some(1));
+    let said = ") : Cannot create output file to dump dependencies: No such file or directory.";
+    assert!(end.stderr.contains(said), "{}", end.stderr);
+}
+
 /// The first lines of reports, as tools match them: each kind of check has its own.
 #[test]
 fn first_lines_of_reports() {

@@ -102,6 +102,8 @@ pub struct Invocation {
     pub dump_keywords: Option<String>,
     /// `-dL`, `-dA`
     pub dump_libs: bool,
+    /// `-dA`: the archive to pack them into.
+    pub pack_libs: Option<std::path::PathBuf>,
     /// `-sf`, `-st`
     pub old: OldProcesses,
     /// `-x`
@@ -454,11 +456,14 @@ pub static FLAGS: &[Flag] = &[
         "dA",
         Attached,
         "<file>",
-        "packs the loaded object files; here it only lists them",
+        "packs the loaded object files into an archive",
         |i, v| {
             i.dump_libs = true;
             match v.first() {
-                Some(file) if !file.is_empty() => Ok(()),
+                Some(file) if !file.is_empty() => {
+                    i.pack_libs = Some(file.into());
+                    Ok(())
+                }
                 _ => Err(Stop::Refuse("-dA: missing output file name".to_owned())),
             }
         },

@@ -1,8 +1,8 @@
 //! From the command line to the loop: the order in which a process starts.
 //!
 //! ```text
-//!  arguments -> -cc -> -C -> read files -> -dC, -dK -> discover the modes -> -c -> background (-D) -> master's fork (-W)
-//!     -> load -> limits -> descriptor limit -> bind -> process file -> chroot -> old processes -> user -> leave terminal -> loop
+//!  arguments -> -cc -> -C -> read files -> -dC -> discover the modes -> -c -> background (-D) -> master's fork (-W)
+//!     -> load -> -dK, -dL, -dA -> limits -> descriptor limit -> bind -> process file -> chroot -> old processes -> user -> leave terminal -> loop
 //! ```
 //! Everything that needs rights happens before they are given up, everything that may fail before anything irreversible
 //! is done to other processes. Source: management manual, "Starting HAProxy"; order and codes as HAProxy 3.4.0.
@@ -21,7 +21,7 @@ use super::host::RealHost;
 use super::master::exit_words;
 use super::messages::Voice;
 use super::version;
-use super::{dump, serve};
+use super::{dump, serve, tar};
 use crate::conf::cond;
 use crate::conf::diag::Sink;
 use crate::conf::env::Env;
@@ -206,7 +206,6 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Fou
     }
     let sources = read_files(&invocation, &mut voice)?;
     let host = Rc::new(RealHost::named_version(version::VERSION));
-    print_dumps(&invocation);
     if let Some(options) = &invocation.dump_config {
         let env = load::first_environment(&*host);
         match dump::configuration(&sources, &env, *options) {
@@ -276,6 +275,7 @@ impl Found {
             voice.alert("Some warnings were found and 'zero-warning' is set. Aborting.");
             return Err(FAILED);
         }
+        print_dumps(&invocation, &mut voice)?;
         Ok(Start {
             invocation,
             config: Arc::new(config),
@@ -321,13 +321,25 @@ fn checked(config: &Config, modes: Modes, warned: bool) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn print_dumps(invocation: &Invocation) {
+fn print_dumps(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> {
     if invocation.dump_libs {
         print(dump::loaded_objects());
+    }
+    if let Some(archive) = &invocation.pack_libs {
+        let directory = format!("core-{}", std::process::id());
+        tar::pack(archive, &directory, &tar::loaded_objects()).map_err(|error| {
+            let text = format!(
+                "Cannot create output file to dump dependencies: {}.",
+                os_words(&error)
+            );
+            voice.alert(&text);
+            FAILED
+        })?;
     }
     if let Some(classes) = &invocation.dump_keywords {
         print(dump::keywords(classes));
     }
+    Ok(())
 }
 
 /// Reads the files, directories replaced by what they hold.

@@ -2,12 +2,12 @@
 //!
 //! Source: management manual, "Starting HAProxy", and runs of 3.4.0 for the layouts.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeMap;
 
 use super::anon;
 use super::args::DumpConfig;
 use super::cli::table::{BUILT_IN, COMMANDS};
+use super::tar;
 use crate::conf::ast::Document;
 use crate::conf::cond::Facts;
 use crate::conf::cursor::Arg;
@@ -108,21 +108,10 @@ fn commands() -> String {
 
 /// The program and the libraries that it loaded.
 pub fn loaded_objects() -> String {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let program = fs::read_link("/proc/self/exe")
-        .unwrap_or_default()
-        .display()
-        .to_string();
-    let mut seen = BTreeSet::new();
-    let paths = maps
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(5))
-        .filter(|path| path.starts_with('/'));
-    let libraries: String = paths
-        .filter(|path| *path != program && seen.insert((*path).to_owned()))
-        .map(|path| format!("{path}\n"))
-        .collect();
-    format!("List of loaded object files:\n{program}\n{libraries}")
+    format!(
+        "List of loaded object files:\n{}\n",
+        tar::loaded_objects().join("\n")
+    )
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod messages;
 mod serve;
 pub mod signals;
 pub mod stats;
+mod tar;
 pub mod version;
 
 #[cfg(test)]
