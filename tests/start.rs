@@ -318,7 +318,7 @@ fn loaded_objects_are_listed_and_packed() {
         "{name}"
     );
     let size = std::fs::metadata(objects[0]).expect("the program").len();
-    assert!(archive.len() as u64 > size && archive.len() % 512 == 0);
+    assert!(archive.len() as u64 > size && archive.len().is_multiple_of(512));
     let end = run(&dir, &["-dL", "-c", "-f", "bad.cfg"]);
     assert_eq!((end.code, end.stdout.as_str()), (Some(1), ""));
     let end = run(&dir, &["-dA/no/such/place.tar", "-c", "-f", "good.cfg"]);
