@@ -286,7 +286,6 @@ fn set_options(
     tune: &crate::model::global::Tune,
 ) {
     let RouteTo::Inet(..) = route.to else { return };
-    let fd = socket.as_raw_fd();
     let _ = socket.set_tcp_nodelay(true);
     if proxy.options.srvtcpka {
         set_keep_alive(socket, proxy.server_keep_alive);
@@ -298,13 +297,7 @@ fn set_options(
         let _ = socket.set_linger(Some(Duration::ZERO));
     }
     if let Some(server) = server {
-        if let Some(timeout_ms) = server.tcp_ut_ms {
-            let value = libc::c_int::try_from(timeout_ms).unwrap_or(libc::c_int::MAX);
-            let _ = sys::set_sockopt(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, value);
-        }
-        if let Some(name) = &server.cc {
-            let _ = socket.set_tcp_congestion(name.as_bytes());
-        }
+        set_server_options(socket, server);
     }
     let source = server
         .and_then(|server| server.source.as_ref())
@@ -320,6 +313,18 @@ fn set_options(
     }
     if tune.notsent_lowat_server > 0 {
         let _ = socket.set_tcp_notsent_lowat(tune.notsent_lowat_server);
+    }
+}
+
+/// Sets what the server's own line asks for.
+fn set_server_options(socket: &Socket, server: &Server) {
+    let fd = socket.as_raw_fd();
+    if let Some(timeout_ms) = server.tcp_ut_ms {
+        let value = libc::c_int::try_from(timeout_ms).unwrap_or(libc::c_int::MAX);
+        let _ = sys::set_sockopt(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, value);
+    }
+    if let Some(name) = &server.cc {
+        let _ = socket.set_tcp_congestion(name.as_bytes());
     }
 }
 

@@ -251,17 +251,7 @@ impl Stream {
             hash ^= client_hash(sight, self.authority(core).unwrap_or_default());
         }
         self.facts.server_addr = route.endpoint();
-        if let Some(id) = self.slot {
-            self.in_session = true;
-            let numbers = core.state.server_mut(id);
-            numbers.sessions += 1;
-            numbers.counters.sessions_max = numbers.counters.sessions_max.max(numbers.sessions);
-            numbers.sess_rate.add(now, SECOND_MS, 1);
-            let rate = numbers.sess_rate.rate(now, SECOND_MS);
-            numbers.last_session_at = Some(now);
-            numbers.counters.sessions += 1;
-            numbers.counters.session_rate_max = numbers.counters.session_rate_max.max(rate);
-        }
+        self.count_session_on_server(core);
         self.reused = false;
         if self.http && self.take_idle(core, proxy.http_reuse, hash) {
             return self.established(core);
@@ -285,26 +275,47 @@ impl Stream {
                 self.step = Step::Connect;
                 self.wait_connect(core)
             }
-            Err(error @ (DialError::Retryable | DialError::Source)) => {
-                if error == DialError::Source {
-                    core.tell(
-                        self.backend(),
-                        Level::Emerg,
-                        "Cannot bind to source address before connect()",
-                    );
-                }
+            Err(error) => self.dial_failed(core, error),
+        }
+    }
+
+    /// No attempt is under way: tries again where that may help.
+    fn dial_failed(&mut self, core: &mut Core, error: DialError) -> Next {
+        match error {
+            DialError::Retryable => self.retry_connection(core, false, false),
+            DialError::Source => {
+                core.tell(
+                    self.backend(),
+                    Level::Emerg,
+                    "Cannot bind to source address before connect()",
+                );
                 self.retry_connection(core, false, false);
-                Next::Go
             }
-            Err(error) => {
+            DialError::Resource => {
                 self.count_failed_conn(core);
-                match error {
-                    DialError::Resource => self.fail_connection(core, 503, Who::Resource, When::Connect),
-                    _ => self.fail_connection(core, 500, Who::Internal, When::Connect),
-                }
-                Next::Go
+                self.fail_connection(core, 503, Who::Resource, When::Connect);
+            }
+            DialError::Internal => {
+                self.count_failed_conn(core);
+                self.fail_connection(core, 500, Who::Internal, When::Connect);
             }
         }
+        Next::Go
+    }
+
+    /// The server of the slot has one more session.
+    fn count_session_on_server(&mut self, core: &mut Core) {
+        let Some(id) = self.slot else { return };
+        let now = core.now();
+        self.in_session = true;
+        let numbers = core.state.server_mut(id);
+        numbers.sessions += 1;
+        numbers.counters.sessions_max = numbers.counters.sessions_max.max(numbers.sessions);
+        numbers.sess_rate.add(now, SECOND_MS, 1);
+        let rate = numbers.sess_rate.rate(now, SECOND_MS);
+        numbers.last_session_at = Some(now);
+        numbers.counters.sessions += 1;
+        numbers.counters.session_rate_max = numbers.counters.session_rate_max.max(rate);
     }
 
     /// Whether there is something to send to the server as soon as it can be reached.
