@@ -54,3 +54,8 @@ fn bodies_that_are_spliced() {
 fn clients_that_leave_early() {
     play("http/early-close.case");
 }
+
+#[test]
+fn exchanges_that_go_wrong_or_overlap() {
+    play("http/exchanges.case");
+}

@@ -263,8 +263,11 @@ impl Worker {
             "act(FE+BE): {}+{}, {} pend ({} unass), tot(FE+BE): {}+{}.",
             numbers.fe_conns, numbers.be_conns, numbers.queued, numbers.queued, fe.conns, be.sessions
         );
-        let usable = numbers.servers_active + numbers.servers_backup;
-        match (proxy.servers.is_empty(), usable) {
+        let balancer = self.core.balancers.get(proxy.id.index());
+        let (active, backup) = balancer
+            .and_then(Option::as_ref)
+            .map_or((0, 0), |balancer| (balancer.active(), balancer.backups()));
+        match (proxy.servers.is_empty(), active + backup) {
             (true, _) => format!("SIGHUP: Proxy {} has no servers. Conn: {conns}", proxy.name),
             (false, 0) => format!(
                 "SIGHUP: {} {} has no server available! Conn: {conns}",
@@ -272,8 +275,8 @@ impl Worker {
                 proxy.name
             ),
             (false, _) => format!(
-                "SIGHUP: Proxy {} has {} active servers and {} backup servers available. Conn: {conns}",
-                proxy.name, numbers.servers_active, numbers.servers_backup
+                "SIGHUP: Proxy {} has {active} active servers and {backup} backup servers available. Conn: {conns}",
+                proxy.name
             ),
         }
     }

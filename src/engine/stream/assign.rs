@@ -13,11 +13,11 @@ use crate::base::freq::SECOND_MS;
 use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
 use crate::model::ids::{ProxyId, ServerId};
-use crate::model::proxy::{Balance, HttpReuse, Mode};
+use crate::model::proxy::{HttpReuse, Mode};
 use crate::model::server::{Source, Target};
 use crate::model::state::Health;
 use crate::model::txn::Endpoint;
-use crate::policy::lb::{BackendLoad, Load, Pick};
+use crate::policy::lb::{BackendLoad, Balancer, Load, Pick};
 use crate::policy::log::syslog::Level;
 use crate::policy::queue::{Admission, Place, admit};
 use crate::proto::h1::conn::ServerSide;
@@ -273,6 +273,11 @@ impl Stream {
                 self.server = ServerSide::new();
                 self.phase_deadline = Ticks::after(now, proxy.timeouts.connect_ms);
                 self.step = Step::Connect;
+                let front = core.conns.get(self.front);
+                if front.is_some_and(|front| front.ready.any(Ready::READ_CLOSED)) {
+                    // A server next door has accepted by the next turn, before the client's end counts.
+                    return Next::Yield;
+                }
                 self.wait_connect(core)
             }
             Err(error) => self.dial_failed(core, error),
@@ -472,18 +477,9 @@ impl Stream {
             }
             return;
         }
-        self.facts.retries += 1;
-        self.failed_at = server;
-        let active = core.state.proxy(self.facts.backend).servers_active;
-        let elsewhere = self.redispatches_now(core, active);
-        if elsewhere {
-            self.assigned = false;
-        } else if let Some(id) = server {
-            core.state.server_mut(id).counters.retries += 1;
-            core.state.proxy_mut(self.facts.backend).counters.be.retries += 1;
-        }
+        let elsewhere = self.choose_redispatch(core, server);
         self.step = Step::Assign;
-        if rests && !reused && (!elsewhere || active <= 1) {
+        if rests && !reused && (!elsewhere || self.active_servers(core) <= 1) {
             let rest_ms = proxy
                 .timeouts
                 .connect_ms
@@ -493,23 +489,42 @@ impl Stream {
         }
     }
 
+    /// One more attempt after one that failed at `server`: there again, or (true) wherever balancing leads.
+    pub(super) fn choose_redispatch(&mut self, core: &mut Core, server: Option<ServerId>) -> bool {
+        self.facts.retries += 1;
+        self.failed_at = server;
+        let Some(id) = server else { return false };
+        let elsewhere = self.redispatches_now(core, id);
+        if elsewhere {
+            self.assigned = false;
+        } else {
+            core.state.server_mut(id).counters.retries += 1;
+            core.state.proxy_mut(self.facts.backend).counters.be.retries += 1;
+        }
+        elsewhere
+    }
+
     /// Whether this retry may go to another server.
-    fn redispatches_now(&self, core: &Core, active: u32) -> bool {
+    fn redispatches_now(&self, core: &Core, server: ServerId) -> bool {
         let proxy = core.config.proxy(self.backend());
         let Some(interval) = proxy.redispatch_interval else {
             return false;
         };
         let retries = i64::from(self.facts.retries);
-        let due = match interval {
-            0 => false,
-            every if every > 0 => retries % i64::from(every) == 0,
-            from_last => (i64::from(proxy.retries) - retries) % -i64::from(from_last) == 0,
+        let every = match i64::from(interval) {
+            from_last if from_last < 0 => i64::from(proxy.retries) + 1 + from_last,
+            every => every,
         };
-        let any_will_do = matches!(
-            proxy.balance,
-            Balance::RoundRobin | Balance::StaticRr | Balance::Random(_)
-        );
-        due || (active > 1 && any_will_do)
+        let due = retries.checked_rem(every) == Some(0);
+        let is_down = core.state.server(server).health != Health::Up;
+        // No balancing at hand binds a request to its server: any other one will do.
+        due || is_down || self.active_servers(core) > 1
+    }
+
+    /// How many servers of the backend take traffic, backups aside.
+    fn active_servers(&self, core: &Core) -> u32 {
+        let balancer = core.balancers.get(self.backend().index());
+        balancer.and_then(Option::as_ref).map_or(0, Balancer::active)
     }
 
     /// Frees the held slot, for the next in the queues.

@@ -24,7 +24,12 @@ impl Stream {
     pub(super) fn finish(&mut self, core: &mut Core) -> Next {
         self.close_accounts(core);
         self.free_messages(core);
-        let reusable = self.http && !self.front_dead && self.client.after() == After::Reuse;
+        // As HAProxy: a client that has ended gets its answer, and nothing for what it sent behind.
+        let has_ended = core
+            .conns
+            .get(self.front)
+            .is_none_or(|conn| conn.ready.any(Ready::READ_CLOSED | Ready::ERROR));
+        let reusable = self.http && !self.front_dead && !has_ended && self.client.after() == After::Reuse;
         if reusable && self.client.next_request().is_ok() {
             self.begin_again(core);
             return Next::Go;

@@ -119,7 +119,7 @@ impl Stream {
         let retry = core.config.proxy(self.backend()).retry_on;
         if retry.status(status) && self.may_resend(core) {
             self.finish_answer(core, body_at, &framing);
-            if self.resend(core) {
+            if self.resend(core, false) {
                 return Moved::Left;
             }
         }
@@ -130,6 +130,7 @@ impl Stream {
                 .saturating_sub(body_at);
             self.response.counted +=
                 self.response.head.as_ref().map_or(0, Head::counted_len) + u64::from(behind);
+            self.drop_back(core, true);
             return self.junk_response(core);
         }
         let start = u32::try_from(self.res.input.start()).unwrap_or(0);
@@ -333,7 +334,7 @@ impl Stream {
             );
         }
         let retry = core.config.proxy(self.backend()).retry_on;
-        if retry.junk_response && self.resend(core) {
+        if retry.junk_response && self.resend(core, false) {
             return Moved::Left;
         }
         self.count_failed_response(core);
@@ -347,7 +348,7 @@ impl Stream {
             return self.junk_response(core);
         }
         let retry = core.config.proxy(self.backend()).retry_on;
-        if retry.empty_response && self.resend(core) {
+        if retry.empty_response && self.resend(core, true) {
             return Moved::Left;
         }
         if self.reused {
@@ -367,7 +368,7 @@ impl Stream {
     /// No head within `timeout server`.
     pub(super) fn response_too_late(&mut self, core: &mut Core) {
         let retry = core.config.proxy(self.backend()).retry_on;
-        if retry.response_timeout && self.resend(core) {
+        if retry.response_timeout && self.resend(core, true) {
             return;
         }
         self.count_failed_response(core);
@@ -398,7 +399,8 @@ impl Stream {
 
     fn may_resend(&self, core: &Core) -> bool {
         let proxy = core.config.proxy(self.backend());
-        self.resend.is_some() && self.facts.retries < proxy.retries && self.res.sent == 0
+        // An interim response that is out does no harm, half a one would.
+        self.resend.is_some() && self.facts.retries < proxy.retries && !self.res.pending()
     }
 
     /// Skips an answer that is given up for a retry; when all of it is there, its connection may serve others.
@@ -422,8 +424,9 @@ impl Stream {
         self.settle_back(core);
     }
 
-    /// Sends the request again on another connection, if that is still possible. True: it is under way.
-    fn resend(&mut self, core: &mut Core) -> bool {
+    /// Sends the request again on another connection, if that is still possible. True: it is under way. `reset`:
+    /// the connection that failed ends by a reset.
+    fn resend(&mut self, core: &mut Core, reset: bool) -> bool {
         if !self.may_resend(core) {
             return false;
         }
@@ -431,7 +434,7 @@ impl Stream {
             return false;
         };
         let server = self.facts.server;
-        self.drop_back(core, true);
+        self.drop_back(core, reset);
         self.req.drop_pending();
         if self.req.pre.is_allocated() {
             core.bufs.put_from(&mut self.req.pre);
@@ -440,10 +443,9 @@ impl Stream {
         self.res.give_back(&mut core.bufs);
         self.res.read_closed = false;
         self.response.parser = None;
-        self.facts.retries += 1;
         self.undeliverable = false;
-        self.failed_at = server;
-        self.assigned = false;
+        self.response.counted = 0;
+        self.choose_redispatch(core, server);
         self.request.flow = Flow::Body;
         self.again = true;
         self.step = Step::Assign;

@@ -75,10 +75,6 @@ pub struct ProxyState {
     pub last_change_at: Ticks,
     /// When a stream was last assigned to the backend.
     pub last_session_at: Option<Ticks>,
-    /// Servers usable at present, active and backup.
-    pub servers_active: u32,
-    /// Usable backup servers.
-    pub servers_backup: u32,
     /// Counters of both sides.
     pub counters: ProxyCounters,
 }
