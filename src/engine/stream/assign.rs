@@ -426,7 +426,7 @@ impl Stream {
     fn established(&mut self, core: &mut Core) -> Next {
         let now = core.now();
         self.facts.connected_at = Some(now);
-        self.back_active_at = now;
+        self.hear_back(now);
         self.front_active_at = self.front_active_at.max(now);
         self.phase_deadline = Ticks::NEVER;
         self.step = Step::Exchange;

@@ -142,7 +142,7 @@ impl Stream {
         self.silent = false;
         self.counted_bytes = (0, 0);
         self.phase_deadline = Ticks::NEVER;
-        self.front_active_at = begun.at;
+        self.hear_front(begun.at);
         self.step = Step::Request;
     }
 

@@ -235,7 +235,7 @@ impl Stream {
         }
         let io = self.req.receive(conn, reserve).unwrap_or(Io::Blocked);
         if let Io::Done(_) = io {
-            self.front_active_at = core.clock.now();
+            self.hear_front(core.clock.now());
         }
         io
     }

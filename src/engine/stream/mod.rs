@@ -208,6 +208,8 @@ pub(crate) struct Stream {
     pub(crate) front_active_at: Ticks,
     /// Last activity on the server's side.
     pub(crate) back_active_at: Ticks,
+    /// When bytes last came from the client, and from the server (`option independent-streams`).
+    pub(crate) heard_at: [Ticks; 2],
     /// The server whose slot is held.
     pub(crate) slot: Option<ServerId>,
     /// The server of the slot counts this stream among its sessions.
@@ -297,6 +299,7 @@ impl Stream {
             phase_deadline: Ticks::NEVER,
             front_active_at: now,
             back_active_at: now,
+            heard_at: [now; 2],
             slot: None,
             in_session: false,
             counted_in: None,

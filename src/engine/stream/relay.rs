@@ -121,6 +121,7 @@ impl Stream {
             Io::Done(n) => {
                 self.count_passed(n, upward);
                 self.note_activity(core);
+                self.hear(core.clock.now(), upward);
                 match self.drain_channel(core, to, upward) {
                     Moved::Left => Moved::Left,
                     Moved::Some | Moved::Nothing => Moved::Some,

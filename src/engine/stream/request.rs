@@ -57,7 +57,7 @@ impl Stream {
                 _ => Some(Io::Blocked),
             };
             match io {
-                Some(Io::Done(_)) => self.front_active_at = core.now(),
+                Some(Io::Done(_)) => self.hear_front(core.now()),
                 Some(Io::Blocked) if self.req.input.is_empty() && self.is_between_requests(core) => {
                     return self.park_front(core);
                 }
@@ -324,7 +324,7 @@ impl Stream {
                 return self.lost(core);
             };
             match self.req.receive(conn, reserve) {
-                Some(Io::Done(_)) => self.front_active_at = core.now(),
+                Some(Io::Done(_)) => self.hear_front(core.now()),
                 Some(Io::Blocked) => return Next::Wait,
                 Some(Io::Closed | Io::Failed(_)) | None => return self.gather_cut_off(core),
             }

@@ -105,7 +105,7 @@ impl Stream {
         };
         let io = self.res.receive(conn, reserve).unwrap_or(Io::Blocked);
         match io {
-            Io::Done(_) => self.back_active_at = core.clock.now(),
+            Io::Done(_) => self.hear_back(core.clock.now()),
             Io::Closed => self.server.input_closed(),
             Io::Blocked | Io::Failed(_) => {}
         }
@@ -470,8 +470,8 @@ impl Stream {
         self.request.counted += self.req.input.len() as u64;
         self.response.counted += self.res.input.len() as u64;
         let now = core.now();
-        self.front_active_at = now;
-        self.back_active_at = now;
+        self.hear_front(now);
+        self.hear_back(now);
     }
 
     /// Whether the response begins a login that belongs to its connection (NTLM, Negotiate): such a connection

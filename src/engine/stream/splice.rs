@@ -110,6 +110,9 @@ impl Stream {
         if moved {
             self.count_passed(turn.filled, upward);
             self.note_activity(core);
+            if turn.filled > 0 {
+                self.hear(core.clock.now(), upward);
+            }
         }
         match turn {
             Turn {
@@ -178,18 +181,18 @@ impl Stream {
     fn take_turn(&mut self, core: &Core, upward: bool, turn: &Turn) {
         let now = core.now();
         let held = self.pipe_holds(upward);
-        let (channel, message, from, to) = if upward {
+        if turn.filled > 0 {
+            self.hear(now, upward);
+        }
+        let (channel, message, to) = if upward {
             self.resend_broken |= turn.filled > 0;
-            let (from, to) = (&mut self.front_active_at, &mut self.back_active_at);
-            (&mut self.req, &mut self.request, from, to)
+            (&mut self.req, &mut self.request, &mut self.back_active_at)
         } else {
-            let (from, to) = (&mut self.back_active_at, &mut self.front_active_at);
-            (&mut self.res, &mut self.response, from, to)
+            (&mut self.res, &mut self.response, &mut self.front_active_at)
         };
         if turn.filled > 0 {
             message.body.take(turn.filled as u64);
             message.counted += turn.filled as u64;
-            *from = now;
         }
         if turn.emptied > 0 {
             *to = now;

@@ -7,6 +7,7 @@ use super::super::core::Core;
 use super::{Flow, Step, Stream};
 use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
+use crate::model::ids::ProxyId;
 use crate::model::proxy::Timeouts;
 
 /// Which side let its time pass.
@@ -28,6 +29,27 @@ impl Stream {
         }
     }
 
+    /// Bytes came from the client.
+    pub(super) fn hear_front(&mut self, now: Ticks) {
+        self.front_active_at = now;
+        self.heard_at[0] = now;
+    }
+
+    /// Bytes came from the server.
+    pub(super) fn hear_back(&mut self, now: Ticks) {
+        self.back_active_at = now;
+        self.heard_at[1] = now;
+    }
+
+    /// Bytes came from the producer of that direction.
+    pub(super) fn hear(&mut self, now: Ticks, upward: bool) {
+        if upward {
+            self.hear_front(now);
+        } else {
+            self.hear_back(now);
+        }
+    }
+
     fn client_timeouts<'c>(&self, core: &'c Core) -> &'c Timeouts {
         &core.config.proxy(self.session.frontend).timeouts
     }
@@ -41,6 +63,11 @@ impl Stream {
         !self.http || (self.request.flow == Flow::Tunnel && self.response.flow == Flow::Tunnel)
     }
 
+    /// Whether what is sent to a side does not count as life of it (`option independent-streams`).
+    fn is_independent(&self, core: &Core, proxy: ProxyId) -> bool {
+        core.config.proxy(proxy).options.independent_streams
+    }
+
     /// When waiting for the client is over.
     fn front_deadline(&self, core: &Core) -> Ticks {
         let timeouts = self.client_timeouts(core);
@@ -52,12 +79,19 @@ impl Stream {
                 timeout_ms = timeouts.client_fin_ms.or(timeout_ms);
             }
         }
+        let reads = if in_tunnel {
+            !self.req.read_closed
+        } else {
+            self.request.flow != Flow::Done
+        };
         let awaited = self.owes_client()
             || match self.step {
                 Step::Request | Step::Gather | Step::Reply | Step::Drain => true,
-                _ if in_tunnel => !self.req.read_closed || !self.res.write_closed,
-                _ => self.request.flow != Flow::Done,
+                _ => reads || (in_tunnel && !self.res.write_closed),
             };
+        if self.step == Step::Exchange && reads && self.is_independent(core, self.session.frontend) {
+            return Ticks::after(self.heard_at[0], timeout_ms);
+        }
         // A side that waits for the other one is not late itself.
         let held_back = !self.owes_client() && self.owes_server();
         if awaited && !held_back {
@@ -78,16 +112,19 @@ impl Stream {
                 timeout_ms = timeouts.server_fin_ms.or(timeout_ms);
             }
         }
-        let awaited = self.owes_server()
-            || if in_tunnel {
-                !self.res.read_closed || !self.req.write_closed
-            } else {
-                match self.response.flow {
-                    Flow::Head => self.request.flow == Flow::Done,
-                    Flow::Body => !self.response.body_complete(),
-                    Flow::Done | Flow::Tunnel => false,
-                }
-            };
+        let reads = if in_tunnel {
+            !self.res.read_closed
+        } else {
+            match self.response.flow {
+                Flow::Head => self.request.flow == Flow::Done,
+                Flow::Body => !self.response.body_complete(),
+                Flow::Done | Flow::Tunnel => false,
+            }
+        };
+        let awaited = self.owes_server() || reads || (in_tunnel && !self.req.write_closed);
+        if reads && self.is_independent(core, self.facts.backend) {
+            return Ticks::after(self.heard_at[1], timeout_ms);
+        }
         let held_back = !self.owes_server() && self.owes_client();
         if awaited && !held_back {
             Ticks::after(self.back_active_at, timeout_ms)
