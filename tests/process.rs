@@ -513,6 +513,17 @@ fn sighup_harms_nothing() {
             .ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             .starts_with("HTTP/1.1 200 ")
     );
+    let output = wait_for(PATIENCE, || {
+        Some(proxy.output()).filter(|text| text.contains("SIGHUP: Proxy be "))
+    });
+    let output = output.unwrap_or_else(|| panic!("nothing is said: {}", proxy.output()));
+    for line in [
+        "SIGHUP: Server be/s1 is UP. Conn: ",
+        "SIGHUP: Proxy fe has no servers. Conn: ",
+        "SIGHUP: Proxy be has 1 active servers and 0 backup servers available. Conn: ",
+    ] {
+        assert!(output.contains(line), "{output}");
+    }
     drop(client);
     proxy.stop();
 }

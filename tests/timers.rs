@@ -48,4 +48,44 @@ fn independent_streams() {
         assert!(start.elapsed() > Duration::from_millis(900));
         proxy.stop();
     }
+
+/// A server that refuses is left at once where there is another one to go to: only who has nowhere else to go rests for
+/// a second between attempts.
+#[test]
+fn redispatching_does_not_rest() {
+    // Bound and not listening: these ports refuse, and nobody else gets them.
+    let closed = || {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a free port");
+        socket
+    };
+    let port = |socket: &socket2::Socket| {
+        let addr = socket.local_addr().ok().and_then(|addr| addr.as_socket());
+        addr.expect("an IP address").port()
+    };
+    let servers = [closed(), closed()];
+    let config = format!(
+        "global\n nbthread 1\ndefaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n retries 8\n \
+         option redispatch\nfrontend fe\n bind fd@${{fe}}\n default_backend be\nbackend be\n balance roundrobin\n \
+         server a 127.0.0.1:{}\n server b 127.0.0.1:{}\n",
+        port(&servers[0]),
+        port(&servers[1])
+    );
+    let proxy = Setup::new(config).start();
+    let begin = Instant::now();
+    let mut client = proxy.client("fe");
+    client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = client
+        .read_response(false, Duration::from_secs(20))
+        .expect("an answer");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 503 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    drop(client);
+    proxy.stop();
 }

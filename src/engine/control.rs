@@ -263,22 +263,15 @@ impl Worker {
             "act(FE+BE): {}+{}, {} pend ({} unass), tot(FE+BE): {}+{}.",
             numbers.fe_conns, numbers.be_conns, numbers.queued, numbers.queued, fe.conns, be.sessions
         );
-        let balancer = self.core.balancers.get(proxy.id.index());
-        let (active, backup) = balancer
-            .and_then(Option::as_ref)
-            .map_or((0, 0), |balancer| (balancer.active(), balancer.backups()));
-        match (proxy.servers.is_empty(), active + backup) {
-            (true, _) => format!("SIGHUP: Proxy {} has no servers. Conn: {conns}", proxy.name),
-            (false, 0) => format!(
-                "SIGHUP: {} {} has no server available! Conn: {conns}",
-                kind_title(proxy),
-                proxy.name
-            ),
-            (false, _) => format!(
-                "SIGHUP: Proxy {} has {active} active servers and {backup} backup servers available. Conn: {conns}",
-                proxy.name
-            ),
-        }
+        let what = match self.core.usable_servers(proxy.id) {
+            _ if proxy.servers.is_empty() => "has no servers.".to_owned(),
+            (0, 0) => "has no server available !".to_owned(),
+            (0, _) => "is running on backup servers !".to_owned(),
+            (active, backups) => {
+                format!("has {active} active servers and {backups} backup servers available.")
+            }
+        };
+        format!("SIGHUP: Proxy {} {what} Conn: {conns}", proxy.name)
     }
 
     fn dump_pools(&self) {
@@ -404,8 +397,4 @@ pub(super) fn kind_name(proxy: &Proxy) -> &'static str {
         (true, false) => "frontend",
         _ => "backend",
     }
-}
-
-fn kind_title(proxy: &Proxy) -> &'static str {
-    if proxy.caps.frontend { "Proxy" } else { "Backend" }
 }

@@ -55,6 +55,12 @@ impl Core {
         }
     }
 
+    /// Usable servers of a backend: active ones, backups.
+    pub(crate) fn usable_servers(&self, backend: ProxyId) -> (u32, u32) {
+        let balancer = self.balancers.get(backend.index()).and_then(Option::as_ref);
+        balancer.map_or((0, 0), |balancer| (balancer.active(), balancer.backups()))
+    }
+
     /// Tells the balancer how busy a server is.
     fn note_load(&mut self, server: ServerId) {
         let backend = self.config.server(server).proxy;

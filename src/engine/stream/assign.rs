@@ -17,7 +17,7 @@ use crate::model::proxy::{HttpReuse, Mode};
 use crate::model::server::{Source, Target};
 use crate::model::state::Health;
 use crate::model::txn::Endpoint;
-use crate::policy::lb::{BackendLoad, Balancer, Load, Pick};
+use crate::policy::lb::{BackendLoad, Load, Pick};
 use crate::policy::log::syslog::Level;
 use crate::policy::queue::{Admission, Place, admit};
 use crate::proto::h1::conn::ServerSide;
@@ -523,8 +523,7 @@ impl Stream {
 
     /// How many servers of the backend take traffic, backups aside.
     fn active_servers(&self, core: &Core) -> u32 {
-        let balancer = core.balancers.get(self.backend().index());
-        balancer.and_then(Option::as_ref).map_or(0, Balancer::active)
+        core.usable_servers(self.backend()).0
     }
 
     /// Frees the held slot, for the next in the queues.
