@@ -48,6 +48,7 @@ fn independent_streams() {
         assert!(start.elapsed() > Duration::from_millis(900));
         proxy.stop();
     }
+}
 
 /// A server that refuses is left at once where there is another one to go to: only who has nowhere else to go rests for
 /// a second between attempts.
