@@ -272,3 +272,75 @@ fn files_stay_readable() {
     }
     assert!(found.is_empty(), "\n{found}");
 }
+
+/// Settings of the configuration that nothing reads once it is loaded, and why that is right. Each of them says
+/// so in its row, and docs/COMPATIBILITY.md tells users.
+const UNREAD_SETTINGS: &[(&str, &str)] = &[
+    ("unix_bind", "goes into the listeners while the lines are read"),
+    ("prefix", "of unix_bind"),
+    ("ip", "read by Network itself"),
+    ("prefix_bits", "read by Network itself"),
+    ("statuses", "read by RetryOn itself"),
+    (
+        "early_data_rejected",
+        "read by RetryOn itself; never happens without TLS",
+    ),
+    ("guid", "checked to be unique"),
+    ("max_reuse", "HAProxy does not bind HTTP/1 by it"),
+    ("nice", "no scheduler"),
+    ("runqueue_depth", "no scheduler"),
+    ("recv_enough", "a short read tells the end exactly"),
+    ("idletimer_ms", "sizes of writes do not follow it"),
+    ("http_no_delay", "nothing is held back"),
+    ("mworker_max_reloads", "with reloads"),
+    ("expose_fd_listeners", "with reloads"),
+    ("pp2_never_send_local", "with health checks"),
+    ("log_health_checks", "with health checks"),
+    ("check_ms", "with health checks"),
+    ("use_proxy_header", "with authentication"),
+    ("persist", "with cookies"),
+    ("tarpit_ms", "with tarpits"),
+    ("disable_h2_upgrade", "with HTTP/2"),
+];
+
+/// Whether a file may be what gives settings their effect.
+fn acts_on_settings(file: &str) -> bool {
+    let acts = ["src/engine/", "src/ops/", "src/policy/"];
+    acts.iter().any(|directory| file.starts_with(directory))
+        && !file.starts_with("src/policy/kw/")
+        && !file.ends_with("tests.rs")
+        && !file.ends_with("fixture.rs")
+}
+
+/// A setting that is accepted has its effect, or is known to have none.
+#[test]
+fn settings_are_read() {
+    let mut read_names = BTreeSet::new();
+    for file in rust_files("src").iter().filter(|file| acts_on_settings(file)) {
+        let text = read(file);
+        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let tokens = rust_text::tokens(code);
+        for three in tokens.windows(3).filter(|three| three[0].text == ".") {
+            if three[2].text != "(" {
+                read_names.insert(three[1].text.to_owned());
+            }
+        }
+    }
+    let mut settings = BTreeSet::new();
+    for file in ["global", "listener", "proxy", "server"] {
+        let text = read(&format!("src/model/{file}.rs"));
+        for line in text.lines() {
+            let field = line
+                .strip_prefix("    pub ")
+                .and_then(|rest| rest.split_once(':'));
+            if let Some((name, _)) = field.filter(|(name, _)| !name.contains(['(', ' '])) {
+                settings.insert(name.to_owned());
+            }
+        }
+    }
+    assert!(settings.len() > 150, "the fields of the model were not found");
+    let unread: Vec<_> = settings.difference(&read_names).map(String::as_str).collect();
+    let mut known: Vec<_> = UNREAD_SETTINGS.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    assert_eq!(unread, known, "settings without a reader, and those known");
+}

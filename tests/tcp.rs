@@ -11,6 +11,7 @@ use haproxy_compat::proxy::{Proxy, Setup};
 use haproxy_compat::{PATIENCE, TempDir, wait_for};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 #[test]
 fn relay() {
@@ -351,4 +352,28 @@ fn privileged_client_ports_may_be_refused() {
         assert_eq!(greeting(proxy.client("fe")), "12345");
         proxy.stop();
     }
+}
+
+/// `option contstats`: bytes are counted while the relay goes on.
+#[test]
+fn continuous_counters() {
+    let origin = Origin::new(vec![Block {
+        trigger: Trigger::Bytes(1),
+        acts: vec![Act::Send("12345".into())],
+    }]);
+    let text = config(" bind fd@${fe}\n option contstats", &origin.addr().to_string()).replace(
+        "timeout client 3s\n timeout server 3s",
+        "timeout client 60s\n timeout server 60s",
+    );
+    let proxy = Setup::new(text).start();
+    let mut client = proxy.client("fe");
+    client.send(b"x");
+    assert!(client.read_until(PATIENCE, |got| got == b"12345"));
+    let counters = || ["bin", "bout"].map(|c| cli::count(&proxy, "front", "FRONTEND", c));
+    // HAProxy looks every five seconds.
+    let counted = wait_for(PATIENCE * 2, || (counters() == [1, 5]).then_some(()));
+    assert!(counted.is_some(), "{:?}", counters());
+    assert!(!client.read_once(Duration::from_millis(1)));
+    drop(client);
+    proxy.stop();
 }

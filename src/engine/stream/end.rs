@@ -1,6 +1,6 @@
 //! The end of a stream: both connections settled, numbers counted, the line logged, what comes next.
 //!
-//! Source: configuration manual, `http-reuse`, `max-reuse`, `option dontlognull`, `dontlog-normal`,
+//! Source: configuration manual, `http-reuse`, `option dontlognull`, `dontlog-normal`,
 //! `log-separate-errors`, `logasap`, `timeout http-keep-alive`; management manual, "Statistics".
 
 use super::super::conn::{Conn, Owner};

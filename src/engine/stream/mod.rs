@@ -401,8 +401,12 @@ impl Stream {
         self.res.give_back_empty(&mut core.bufs);
     }
 
-    /// Files the earliest of the stream's deadlines.
+    /// Files the earliest of the stream's deadlines, and what passed with `option contstats`.
     fn arm(&mut self, core: &mut Core) {
+        let continuous = core.config.proxy(self.session.frontend).options.contstats;
+        if continuous && self.facts.backend_chosen && !self.silent {
+            self.settle_bytes(core);
+        }
         let deadline = self.deadline(core);
         core.wheel
             .schedule(token(Kind::Stream, self.key.to_u64()), &mut self.timer, deadline);

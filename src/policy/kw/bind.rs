@@ -123,7 +123,7 @@ pub const OPTIONS: &[BindOption] = &[
     option(
         "expose-fd",
         expose_fd,
-        "descriptors that a runtime socket hands over: listeners",
+        "descriptors that a runtime socket hands over: listeners; without effect until reloads hand sockets over",
     ),
     option("force-sslv3", later, "TLS version; not supported yet"),
     option("force-tlsv10", later, "TLS version; not supported yet"),
@@ -140,7 +140,7 @@ pub const OPTIONS: &[BindOption] = &[
     option(
         "guid-prefix",
         guid_prefix,
-        "beginning of the listeners' global ids",
+        "beginning of the listeners' global ids, which must be unique; nothing else uses them yet",
     ),
     option("id", id, "number of the listener in its proxy, from 1"),
     option(
@@ -170,7 +170,11 @@ pub const OPTIONS: &[BindOption] = &[
         later,
         "connections of a reverse HTTP listener; not supported yet",
     ),
-    option("nice", nice, "priority of the connections' tasks, -1024 to 1024"),
+    option(
+        "nice",
+        nice,
+        "priority of the connections' tasks, -1024 to 1024; without effect: each stream gets a bounded part of every turn",
+    ),
     option("no-alpn", later, "no protocols offered in TLS; not supported yet"),
     option(
         "no-ca-names",

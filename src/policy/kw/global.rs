@@ -254,7 +254,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
             draft.global.settings.pp2_never_send_local = true;
             Ok(())
         },
-        "never send a PROXY v2 header of type LOCAL",
+        "health checks do not send PROXY v2 headers of type LOCAL; without effect until checks come",
     ),
     row(
         "h1-case-adjust",

@@ -168,7 +168,7 @@ pub const PLAIN: &[Plain] = &[
         Side::Any,
         true,
         |p| &mut p.options.http_no_delay,
-        "send every piece at once",
+        "send every piece at once; without effect: nothing is ever held back",
     ),
     plain(
         "option http-pretend-keepalive",
@@ -182,7 +182,7 @@ pub const PLAIN: &[Plain] = &[
         Side::Front,
         true,
         |p| &mut p.options.use_proxy_header,
-        "read Proxy-Connection instead of Connection",
+        "authenticate proxied requests as a proxy does; without effect until authentication comes",
     ),
     plain(
         "option idle-close-on-response",
@@ -203,7 +203,7 @@ pub const PLAIN: &[Plain] = &[
         Side::Back,
         false,
         |p| &mut p.options.log_health_checks,
-        "log the results of checks; kept for checks",
+        "log the results of checks; without effect until checks come",
     ),
     plain(
         "option log-separate-errors",
@@ -231,7 +231,7 @@ pub const PLAIN: &[Plain] = &[
         Side::Back,
         false,
         |p| &mut p.options.persist,
-        "follow a cookie even to a server that is down",
+        "follow a cookie even to a server that is down; without effect until cookies come",
     ),
     plain(
         "option prefer-last-server",

@@ -58,7 +58,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
         G,
         Arity::at_most(1),
         max_reloads,
-        "end a worker that survived so many reloads",
+        "end a worker that survived so many reloads; without effect until reloads come",
     ),
     row(
         "pidfile",

@@ -22,7 +22,13 @@ pub const MAX_GUID_BYTES: usize = 127;
 pub const ROWS: &[Keyword<Draft>] = &[
     row("mode", P, ONE, mode, "tcp or http"),
     row("id", P, ONE, id, "number of the proxy, above 0 and unique"),
-    row("guid", P, ANY, guid, "name of the proxy that stays over reloads"),
+    row(
+        "guid",
+        P,
+        ANY,
+        guid,
+        "unique name of the proxy that stays over reloads; nothing else uses it yet",
+    ),
     row(
         "description",
         P,

@@ -195,7 +195,12 @@ pub const OPTIONS: &[ServerOption] = &[
     option("force-tlsv11", later, "TLS version; not supported yet"),
     option("force-tlsv12", later, "TLS version; not supported yet"),
     option("force-tlsv13", later, "TLS version; not supported yet"),
-    own("guid", guid, 1, "global id"),
+    own(
+        "guid",
+        guid,
+        1,
+        "unique name that stays over reloads; nothing else uses it yet",
+    ),
     option(
         "hash-key",
         later,
@@ -228,7 +233,7 @@ pub const OPTIONS: &[ServerOption] = &[
     option(
         "max-reuse",
         max_reuse,
-        "requests after the first on one connection, -1 for no limit",
+        "requests after the first on one connection, -1 for no limit; as in HAProxy, HTTP/1 is not bound by it",
     ),
     option("maxconn", maxconn, "requests at once, 0 for no limit"),
     option("maxqueue", maxqueue, "requests that may wait, 0 for no limit"),

@@ -20,7 +20,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
         P,
         ANY,
         |cursor, draft| set(cursor, draft, Side::Back, |t| &mut t.check_ms),
-        "further time for the answer of a health check, milliseconds; kept for checks",
+        "further time for the answer of a health check, milliseconds; without effect until checks come",
     ),
     row(
         "timeout client",
@@ -90,7 +90,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
         P,
         ANY,
         |cursor, draft| set(cursor, draft, Side::Any, |t| &mut t.tarpit_ms),
-        "how long a tarpitted request is held, milliseconds",
+        "how long a tarpitted request is held, milliseconds; without effect until tarpits come",
     ),
     row(
         "timeout tunnel",

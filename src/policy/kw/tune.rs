@@ -138,7 +138,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
                 },
             )
         },
-        "streams run in one turn before sockets are polled again",
+        "tasks run in one turn; without effect: each stream runs once, for a bounded time",
     ),
     row(
         "tune.recv_enough",
@@ -156,7 +156,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
             draft.global.settings.tune.recv_enough = value;
             Ok(())
         },
-        "bytes after which one read is called enough",
+        "bytes after which one read is called enough; without effect: a short read tells it exactly",
     ),
     row(
         "tune.pipesize",
@@ -184,7 +184,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
             draft.global.settings.tune.idletimer_ms = value;
             Ok(())
         },
-        "silence after which a stream counts as idle, milliseconds",
+        "silence after which a stream counts as idle, milliseconds; without effect: sizes of writes do not follow it",
     ),
     row(
         "tune.rcvbuf.client",
