@@ -195,6 +195,8 @@ impl Times {
             Subject::Stream(facts) => {
                 let since = |at: Option<Ticks>| at.map_or(-1, |at| millis(at, facts.begun));
                 let handshake = i64::from(facts.handshake_ms);
+                // A line that is written early (`option logasap`) ends where the stream is at that time.
+                let ended = facts.closed_at.or(facts.response_at).or(facts.connected_at);
                 Self {
                     begun: facts.begun,
                     handshake,
@@ -203,7 +205,7 @@ impl Times {
                     queue: since(facts.queued_at),
                     connect: since(facts.connected_at),
                     data: since(facts.response_at),
-                    close: facts.closed_at.map_or(0, |at| millis(at, facts.begun)),
+                    close: ended.map_or(0, |at| millis(at, facts.begun)),
                 }
             }
             Subject::Session(end) => {

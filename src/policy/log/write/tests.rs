@@ -217,6 +217,16 @@ fn tcp_log() {
 }
 
 #[test]
+fn early_lines_end_at_the_response_or_the_connection() {
+    let mut scene = Scene::http();
+    scene.stream.closed_at = None;
+    assert_eq!(scene.line("%Tt %Ta %Tr"), "113 110 69");
+    let mut scene = Scene::new(Mode::Tcp);
+    scene.stream.connected_at = after(7);
+    assert_eq!(scene.line("%Tt"), "7");
+}
+
+#[test]
 fn flags() {
     let mut scene = Scene::http();
     scene.stream.request_line = b"GET /x?y\"#]{ HTTP/1.1".to_vec();
