@@ -3,7 +3,7 @@
 
 use haproxy_compat::cli::{ask, count, info, stat};
 use haproxy_compat::client::Client;
-use haproxy_compat::origin::Origin;
+use haproxy_compat::origin::{Act, Block, Origin, Trigger};
 use haproxy_compat::proxy::{Proxy, Setup};
 use haproxy_compat::{PATIENCE, wait_for};
 
@@ -282,8 +282,8 @@ fn show_stat_counts() {
 /// `show sess` lists the streams in flight, one line each.
 #[test]
 fn show_sess_lists_streams() {
-    let origin = Origin::new(vec![haproxy_compat::origin::Block {
-        trigger: haproxy_compat::origin::Trigger::Request,
+    let origin = Origin::new(vec![Block {
+        trigger: Trigger::Request,
         acts: Vec::new(),
     }]);
     let proxy = start(&origin, "admin");
@@ -324,4 +324,52 @@ fn show_errors_keeps_the_last() {
     assert!(after.contains("frontend fe (#2): invalid request"), "{after}");
     assert!(after.contains("bad header: x"), "{after}");
     proxy.stop();
+}
+
+/// What statistics count of exchanges that fail: each failed connection to a server and each answer that never
+/// came, each request that is sent again twice, timeouts of relays as aborts; pages of the proxy are no traffic.
+#[test]
+fn failures_are_counted() {
+    let closes = || Block {
+        trigger: Trigger::Request,
+        acts: vec![Act::Close],
+    };
+    let cuts = Block {
+        trigger: Trigger::Request,
+        acts: vec![
+            Act::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab".to_vec()),
+            Act::Close,
+        ],
+    };
+    let origin = Origin::new(vec![closes(), cuts, closes(), closes()]);
+    let silent = Origin::new(vec![Block {
+        trigger: Trigger::Bytes(1),
+        acts: Vec::new(),
+    }]);
+    let proxy = Setup::new(format!(
+        "global\n nbthread 1\n stats socket \"fd@${{cli}}\"\ndefaults\n mode http\n timeout connect 2s\n \
+         timeout client 5s\n timeout server 5s\nfrontend fe\n bind \"fd@${{fe}}\"\n default_backend be\n\
+         frontend again\n bind \"fd@${{again}}\"\n default_backend ba\n\
+         frontend tcp\n mode tcp\n timeout client 200ms\n bind \"fd@${{tcp}}\"\n default_backend bt\n\
+         backend be\n server s1 {0}\nbackend ba\n retries 1\n retry-on empty-response\n server s1 {0}\n\
+         backend bt\n mode tcp\n server s1 {1}\n",
+        origin.addr(),
+        silent.addr()
+    ))
+    .start();
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    assert!(proxy.client("fe").ask(get).starts_with("HTTP/1.1 502 "));
+    let be = |column| count(&proxy, "be", "BACKEND", column);
+    assert_eq!((be("eresp"), be("bout"), be("srv_abrt")), (2, 0, 0));
+    let mut cut = proxy.client("fe");
+    cut.send(get.as_bytes());
+    assert!(cut.read_to_end(PATIENCE));
+    assert_eq!((be("eresp"), be("srv_abrt")), (3, 1));
+    assert!(proxy.client("again").ask(get).starts_with("HTTP/1.1 502 "));
+    let ba = |column| count(&proxy, "ba", "s1", column);
+    assert_eq!((ba("eresp"), ba("wretr")), (3, 2));
+    let mut late = proxy.client("tcp");
+    late.send(b"x");
+    assert!(late.read_to_end(PATIENCE));
+    assert_eq!(count(&proxy, "bt", "BACKEND", "cli_abrt"), 1);
 }

@@ -165,6 +165,7 @@ impl Stream {
     /// A socket failed: the server's when `upward` was being written or it was being read, else the client's.
     pub(super) fn side_lost(&mut self, core: &mut Core, server: bool) -> Moved {
         if server {
+            self.count_failed_response(core);
             self.count_server_abort(core);
             self.facts.cause.set(Who::Server, When::Data);
         } else {

@@ -315,7 +315,11 @@ impl Stream {
             let complete = match self.response.flow {
                 Flow::Body => {
                     let parser = || Parser::trailers(Rules::default());
-                    match stage(&mut self.res, &mut self.response, core, parser, false) {
+                    // What is made here is no traffic of a server: statistics do not count it.
+                    let counted = self.response.counted;
+                    let staged = stage(&mut self.res, &mut self.response, core, parser, false);
+                    self.response.counted = counted;
+                    match staged {
                         Staged::Full => false,
                         Staged::Starved if self.borrow(core, false, Places::Pre) => false,
                         Staged::Starved => return Next::Wait,

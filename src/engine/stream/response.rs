@@ -333,6 +333,8 @@ impl Stream {
                 parser.stopped_at(),
             );
         }
+        // As HAProxy: once for the connection, once for the response that never comes.
+        self.count_failed_response(core);
         let retry = core.config.proxy(self.backend()).retry_on;
         if retry.junk_response && self.resend(core, false) {
             return Moved::Left;
@@ -347,6 +349,7 @@ impl Stream {
         if !self.res.input.is_empty() {
             return self.junk_response(core);
         }
+        self.count_failed_response(core);
         let retry = core.config.proxy(self.backend()).retry_on;
         if retry.empty_response && self.resend(core, true) {
             return Moved::Left;
@@ -378,10 +381,9 @@ impl Stream {
     /// The body ended early or is no HTTP: the client must see that it is incomplete.
     pub(super) fn response_broken(&mut self, core: &mut Core) -> Moved {
         let truncated = self.res.read_closed || self.response.framing.body == Body::UntilClose;
+        self.count_failed_response(core);
         if truncated {
             self.count_server_abort(core);
-        } else {
-            self.count_failed_response(core);
         }
         self.facts
             .cause
@@ -445,6 +447,11 @@ impl Stream {
         self.response.parser = None;
         self.undeliverable = false;
         self.response.counted = 0;
+        // As HAProxy, which counts a request that is sent again as a retry, and then its next attempt.
+        core.state.proxy_mut(self.facts.backend).counters.be.retries += 1;
+        if let Some(id) = server {
+            core.state.server_mut(id).counters.retries += 1;
+        }
         self.choose_redispatch(core, server);
         self.request.flow = Flow::Body;
         self.again = true;

@@ -171,6 +171,7 @@ impl Stream {
 
     fn client_too_late(&mut self, core: &mut Core) {
         if !self.http || self.is_tunnel() {
+            self.count_client_abort(core);
             self.facts.cause.set(Who::ClientTimeout, When::Data);
             self.front_dead = true;
             self.step = Step::Finish;
@@ -190,6 +191,7 @@ impl Stream {
 
     fn server_too_late(&mut self, core: &mut Core) {
         if !self.http || self.is_tunnel() {
+            self.count_server_abort(core);
             self.facts.cause.set(Who::ServerTimeout, When::Data);
             self.front_dead = true;
             self.step = Step::Finish;
