@@ -394,6 +394,7 @@ impl Stream {
             .map_or_else(ServerSide::new, |back| back.h1);
         self.back = Some(key);
         self.reused = true;
+        self.ever_reused = true;
         if let Some(server) = self.slot {
             core.state.server_mut(server).counters.reuses += 1;
         }
@@ -454,7 +455,7 @@ impl Stream {
 
     /// Tries again, here or elsewhere, or gives up. `rests`: the same server is not tried again at once.
     fn retry_connection(&mut self, core: &mut Core, timed_out: bool, rests: bool) {
-        let reused = self.reused;
+        let reused = self.ever_reused;
         let server = self.slot;
         self.drop_back(core, false);
         let config = core.config.clone();

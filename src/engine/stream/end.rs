@@ -135,6 +135,7 @@ impl Stream {
         self.assigned = false;
         self.failed_at = None;
         self.reused = false;
+        self.ever_reused = false;
         self.again = false;
         self.private = false;
         self.no_reuse = false;

@@ -220,6 +220,8 @@ pub(crate) struct Stream {
     pub(crate) failed_at: Option<ServerId>,
     /// The connection to the server served others before.
     pub(crate) reused: bool,
+    /// One of the attempts at this request was on a connection that served others before.
+    pub(crate) ever_reused: bool,
     /// The server was found by balancing, and may be changed.
     pub(crate) assigned: bool,
     /// A copy of what was sent, for `retry-on`.
@@ -305,6 +307,7 @@ impl Stream {
             counted_in: None,
             failed_at: None,
             reused: false,
+            ever_reused: false,
             assigned: false,
             resend: None,
             resend_broken: false,

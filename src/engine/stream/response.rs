@@ -354,7 +354,7 @@ impl Stream {
         if retry.empty_response && self.resend(core, true) {
             return Moved::Left;
         }
-        if self.reused {
+        if self.ever_reused {
             // The server closed an idle connection while the request was on its way: the client is to send
             // the request again, as it would had it met that close itself (RFC 9112 section 9.3.1).
             self.facts.cause.set(Who::Server, When::Headers);
