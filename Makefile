@@ -13,8 +13,11 @@ SCORE ?= ../shared/regtests/score.py
 # The real program for `make compat` (the one on PATH unless told), and parts of names of its cases.
 HAPROXY ?=
 CASE ?=
+# How many broken programs `make compat-mutate` tries, and what draws them.
+MUTANTS ?= 200
+SEED ?= 1
 
-.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record regtests clean
+.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record compat-mutate regtests clean
 
 help:
 	@echo 'make run       build rproxy and the demo origin, run both with examples/mptcp.cfg until Ctrl-C'
@@ -27,6 +30,7 @@ help:
 	@echo 'make netns     MPTCP over two paths between network namespaces (root)'
 	@echo 'make compat    [HAPROXY=...] [CASE=...]: rproxy and a real haproxy side by side, every difference shown'
 	@echo 'make compat-record HAPROXY=...: what HAProxy 3.4.0 does with the cases, written down anew'
+	@echo 'make compat-mutate: breaks copies of rproxy in 200 ways; the cases must notice nearly all'
 	@echo 'make regtests  HAPROXY_SRC=... VTEST=...: the regression tests of HAProxy 3.4.0'
 	@echo 'make clean     remove what was built'
 
@@ -70,6 +74,10 @@ compat-record:
 	@test -n '$(HAPROXY)' || { echo 'HAPROXY=<program of version 3.4.0> is needed'; exit 2; }
 	$(CARGO) build --locked -q -p haproxy-compat
 	$(TARGET)/debug/haproxy-compat record --haproxy '$(HAPROXY)' $(CASE)
+
+compat-mutate:
+	$(CARGO) build --locked -q --workspace --bins
+	$(TARGET)/debug/haproxy-compat mutate --count $(MUTANTS) --seed $(SEED)
 
 regtests: build
 	@test -n '$(HAPROXY_SRC)' -a -n '$(VTEST)' || { echo 'HAPROXY_SRC=<source tree of 3.4.0> and VTEST=<program> are needed'; exit 2; }

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod client;
 pub mod live;
+pub mod mutate;
 pub mod origin;
 pub mod play;
 pub mod ports;

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run -p haproxy-compat -- run [--haproxy PROGRAM] [--rproxy PROGRAM] [NAME...]   both side by side
 //! cargo run -p haproxy-compat -- record --haproxy PROGRAM [NAME...]                     records 3.4.0 anew
+//! cargo run -p haproxy-compat -- mutate [--count N] [--seed N] [--jobs N] [FILE...]     are broken programs noticed?
 //! cargo run -p haproxy-compat -- keywords             prints docs/keywords.md from the rows
 //! cargo run -p haproxy-compat -- ledger NAMES.tsv     counts HAProxy's names that are done, refused, unknown
 //! ```
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use haproxy_compat::live::Plan;
+use haproxy_compat::mutate;
 use haproxy_compat::play::File;
 use haproxy_compat::program::{Program, on_path};
 
@@ -25,6 +27,9 @@ const USAGE: &str = "usage: haproxy-compat COMMAND
                     file or case; --wording shows reports that differ in their words alone
   record [--haproxy PROGRAM] [NAME...]
                     record what HAProxy 3.4.0 does with the cases of the files with NAME in their names
+  mutate [--count 200] [--seed 1] [--jobs 2] [FILE...]
+                    break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
+                    of a source file
   keywords          print the reference of everything that rproxy knows (docs/keywords.md)
   ledger NAMES.tsv  compare with a list of HAProxy's names: class, tab, name, and further columns";
 
@@ -90,6 +95,34 @@ fn record(args: &[String]) -> Result<bool, String> {
     Ok(true)
 }
 
+fn mutate(args: &[String]) -> Result<bool, String> {
+    // Builds go beside the program's own.
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let target = own.ancestors().nth(2).ok_or("no build directory")?.to_path_buf();
+    let mut plan = mutate::Plan {
+        count: 200,
+        seed: 1,
+        jobs: 2,
+        target,
+        only: Vec::new(),
+    };
+    let mut args = args.iter();
+    while let Some(word) = args.next() {
+        let mut number = || -> Result<u64, String> {
+            let value = args.next().and_then(|n| n.parse().ok());
+            value.ok_or_else(|| format!("{word} needs a number"))
+        };
+        match word.as_str() {
+            "--count" => plan.count = usize::try_from(number()?).map_err(|e| e.to_string())?,
+            "--seed" => plan.seed = number()?,
+            "--jobs" => plan.jobs = usize::try_from(number()?).map_err(|e| e.to_string())?,
+            option if option.starts_with('-') => return Err(format!("unknown option {option}")),
+            name => plan.only.push(name.to_string()),
+        }
+    }
+    Ok(plan.run())
+}
+
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +136,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["run", ..] => run(&args[1..]),
         ["record", ..] => record(&args[1..]),
+        ["mutate", ..] => mutate(&args[1..]),
         ["keywords"] => return print(&keywords::reference()),
         ["ledger", file] => match std::fs::read_to_string(file) {
             Ok(names) => return print(&ledger::report(&names)),

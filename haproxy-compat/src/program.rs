@@ -15,13 +15,16 @@ pub struct Program {
 impl Program {
     /// Asks a program who it is; panics when it does not run.
     pub fn new(path: PathBuf) -> Self {
-        let output = Command::new(&path)
-            .arg("-v")
-            .output()
-            .unwrap_or_else(|e| panic!("cannot run {}: {e}", path.display()));
+        let shown = path.display().to_string();
+        Self::try_new(path).unwrap_or_else(|| panic!("{shown} -v does not tell a version"))
+    }
+
+    /// Asks a program who it is; `None` when it does not run or says nothing.
+    pub fn try_new(path: PathBuf) -> Option<Self> {
+        let output = Command::new(&path).arg("-v").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.lines().next().unwrap_or_default().to_string();
-        Self { path, version }
+        let version = text.lines().next()?.to_string();
+        Some(Self { path, version })
     }
 
     /// The haproxy on PATH.

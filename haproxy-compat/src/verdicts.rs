@@ -137,6 +137,18 @@ pub fn compare<'a>(real: &Program, own: &Program, cases: &'a [Case]) -> Vec<(&'a
         .collect()
 }
 
+/// The first configuration that gets another verdict than 3.4.0's.
+pub fn first_wrong(own: &Program) -> Option<String> {
+    let dir = TempDir::new();
+    let cases = all();
+    let wrong = |case: &&Case| {
+        dir.write("c.cfg", &case.text);
+        case.exit
+            .is_some_and(|exit| ask(&own.path, dir.path()).exit != Some(exit))
+    };
+    cases.iter().find(wrong).map(|case| case.name.clone())
+}
+
 fn one(real: &Program, own: &Program, case: &Case, dir: &TempDir) -> Outcome {
     let Some(exit) = case.exit else {
         return Outcome::Known("refused by name, not supported yet".into());

@@ -112,6 +112,8 @@ pub(crate) struct Conn {
     socket: Socket,
     /// What is known of its readiness.
     pub(crate) ready: Ready,
+    /// Counted among the HTTP/1 connections of its proxy.
+    pub(crate) is_h1: bool,
     /// Who acts on its events.
     pub(crate) owner: Owner,
     /// Which side it is on.
@@ -130,6 +132,7 @@ impl Conn {
         Self {
             socket,
             ready,
+            is_h1: false,
             owner,
             side,
             timer: Timer::new(),

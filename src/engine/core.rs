@@ -176,6 +176,13 @@ impl Core {
             // Nobody waits for our FIN, and our port is not to stay in TIME_WAIT.
             conn.reset_on_close();
         }
+        if conn.is_h1 {
+            let h1 = match &conn.side {
+                Side::Front(front) => &mut self.state.proxy_mut(front.facts.frontend).counters.fe.h1,
+                Side::Back(back) => &mut self.state.proxy_mut(back.backend).counters.be.h1,
+            };
+            h1.open_conns = h1.open_conns.saturating_sub(1);
+        }
         match &mut conn.side {
             Side::Front(front) => {
                 let facts = front.facts;

@@ -173,8 +173,6 @@ impl Core {
         counters.conns += 1;
         counters.conns_max = counters.conns_max.max(numbers.fe_conns);
         counters.conn_rate_max = counters.conn_rate_max.max(rate);
-        counters.h1.total_conns += 1;
-        counters.h1.open_conns += 1;
         let listener = self.state.listener_mut(id);
         listener.conns += 1;
         listener.counters.conns_max = listener.counters.conns_max.max(listener.conns);
@@ -207,8 +205,6 @@ impl Core {
         process.conns = process.conns.saturating_sub(1);
         let numbers = self.state.proxy_mut(frontend);
         numbers.fe_conns = numbers.fe_conns.saturating_sub(1);
-        let h1 = &mut numbers.counters.fe.h1;
-        h1.open_conns = h1.open_conns.saturating_sub(1);
         let listener = self.state.listener_mut(id);
         listener.conns = listener.conns.saturating_sub(1);
         self.listeners_may_go = true;

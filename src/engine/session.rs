@@ -126,6 +126,7 @@ impl Worker {
         let is_http = proxy.mode == Mode::Http;
         self.core.count_session(frontend, id, is_http);
         if is_http {
+            self.core.count_h1_conn(key);
             let timeouts = &proxy.timeouts;
             let now = self.core.now();
             let deadline =

@@ -113,6 +113,28 @@ impl File {
         verdict
     }
 
+    /// The first case found that comes out other than recorded, twice; known differences are left out.
+    pub fn first_wrong(&self, program: &Program) -> Option<String> {
+        let known = known_differences(&self.name);
+        let mut chosen = self.chosen(None);
+        chosen.retain(|index| !known.contains(&self.cases[*index].name));
+        let wrong = |got: &Observations| {
+            let differs = |(index, lines): &(&usize, &Vec<String>)| self.cases[**index].expected != **lines;
+            got.iter().find(differs).map(|(index, _)| *index)
+        };
+        for some in self.groups(&chosen).chunks(SIDE_BY_SIDE) {
+            let mut got = self.observe(program, some, false);
+            while let Some(index) = wrong(&got) {
+                let again = self.observe(program, &[vec![index]], false);
+                if wrong(&again).is_some() {
+                    return Some(self.cases[index].name.clone());
+                }
+                got.extend(again);
+            }
+        }
+        None
+    }
+
     /// Plays the cases with the reference and writes what it does into the file.
     pub fn record(&mut self, program: &Program, only: Option<&str>) {
         assert!(

@@ -3,7 +3,7 @@
 //! What came of it is recorded from the reference program by `RECORD=1` and never written by hand.
 //!
 //! ```text
-//! # about the file                      probe | shared | rawlog | slots MS | wait-log N  (flags)
+//! # about the file                      probe | shared | counters | rawlog | slots MS     (flags)
 //! global| defaults| frontend| backend| server|   lines added to the usual configuration
 //! config| line                                   or a configuration of its own
 //! file NAME bytes                                a file in {tmp}
@@ -22,6 +22,7 @@
 //! answers, `{log}` and `{log2}` log targets, `{free1}` a port that the proxy binds itself, `{tmp}` a
 //! directory; `fd@${fe}` an inherited listener.
 
+mod counters;
 mod judge;
 mod parse;
 mod run;
@@ -99,6 +100,8 @@ struct Flags {
     probe: bool,
     /// Cases with one configuration share a process, one after the other.
     shared: bool,
+    /// What a case adds to the counters of `show stat` is noted.
+    counters: bool,
     /// Log lines with their syslog head and every number of time as a mask.
     rawlog: bool,
     /// Milliseconds that timers are rounded down to; 0 shows `+` for any time.

@@ -101,6 +101,7 @@ fn flag(flags: &mut Flags, line: &str) -> bool {
     match line.split_once(' ').unwrap_or((line, "")) {
         ("probe", "") => flags.probe = true,
         ("shared", "") => flags.shared = true,
+        ("counters", "") => flags.counters = true,
         ("rawlog", "") => flags.rawlog = true,
         ("slots", n) => flags.slots = n.parse().unwrap_or(0),
         _ => return false,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::counters::Counters;
 use super::{Case, Config, File, Flags, Step, show};
 use crate::client::{Client, End};
 use crate::origin::Origin;
@@ -18,6 +19,9 @@ use crate::{PATIENCE, cli, wait_for};
 const QUIET: Duration = Duration::from_millis(150);
 /// An end that takes longer than this came from a time-out and not from what happened before.
 const LATE: Duration = Duration::from_millis(450);
+
+/// Where the runtime socket is asked.
+const SOCKET: &str = "stats socket fd@${cli} level admin";
 
 /// What stands around the proxy of a group.
 struct Stage<'a> {
@@ -41,7 +45,7 @@ pub(super) fn group(
     mut done: impl FnMut(usize, Vec<String>),
 ) {
     let (cases, flags) = (&file.cases, &file.flags);
-    let mut stage = Stage::new(program, &cases[group[0]].config);
+    let mut stage = Stage::new(program, &cases[group[0]].config, flags);
     for index in group {
         let case = &cases[*index];
         // A case that cannot be played (the proxy does not start) is a difference like any other.
@@ -72,8 +76,8 @@ pub(super) fn group(
 }
 
 impl<'a> Stage<'a> {
-    fn new(program: &'a Program, config: &Config) -> Self {
-        let mut text = whole(config);
+    fn new(program: &'a Program, config: &Config, flags: &Flags) -> Self {
+        let mut text = whole(config, flags);
         let (mut origins, mut sinks, mut odd) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let mut free = BTreeMap::new();
         for name in placeholders(&text) {
@@ -134,6 +138,7 @@ impl<'a> Stage<'a> {
                 |_| true,
             );
         }
+        let before = flags.counters.then(|| Counters::read(proxy));
         let mut actors = Actors {
             proxy,
             origins: &self.origins,
@@ -154,10 +159,17 @@ impl<'a> Stage<'a> {
             }
         }
         let done = actors_done(actors);
-        self.result(case, flags, record, done)
+        self.result(case, flags, record, done, before.as_ref())
     }
 
-    fn result(&self, case: &Case, flags: &Flags, record: bool, done: Done) -> Vec<String> {
+    fn result(
+        &self,
+        case: &Case,
+        flags: &Flags,
+        record: bool,
+        done: Done,
+        counters: Option<&Counters>,
+    ) -> Vec<String> {
         let mut names = done.names;
         let mut lines = Vec::new();
         let mut pages = Vec::new();
@@ -198,6 +210,10 @@ impl<'a> Stage<'a> {
                     .into(),
                 );
             }
+        }
+        if let (Some(before), Some(proxy)) = (counters, &self.proxy) {
+            lines.push("= counters".into());
+            lines.extend(Counters::read(proxy).since(before, !pages.is_empty()));
         }
         for (name, log) in logs {
             if !log.is_empty() {
@@ -429,9 +445,13 @@ impl Actors<'_> {
 }
 
 /// The configuration of a case as one text, placeholders still in it.
-fn whole(config: &Config) -> String {
+fn whole(config: &Config, flags: &Flags) -> String {
     if !config.whole.is_empty() {
-        return config.whole.join("\n") + "\n";
+        let text = config.whole.join("\n") + "\n";
+        return match flags.counters && !text.contains(SOCKET) {
+            true => text.replacen("global\n", &format!("global\n {SOCKET}\n"), 1),
+            false => text,
+        };
     }
     let mut text = String::new();
     let mut section = |head: &str, first: &[&str], lines: &[String], last: &[String]| {
@@ -460,7 +480,12 @@ fn whole(config: &Config) -> String {
         "timeout server 700ms",
     ];
     let usual = [kind, &times[..]].concat();
-    section("global", &["nbthread 1", log], &config.global, &[]);
+    let socket: &[String] = if flags.counters {
+        &[SOCKET.to_string()]
+    } else {
+        &[]
+    };
+    section("global", &["nbthread 1", log], &config.global, socket);
     section("defaults", &usual, &config.defaults, &[]);
     section(
         "frontend fe",

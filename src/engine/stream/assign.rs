@@ -64,6 +64,8 @@ impl Stream {
             // A TCP frontend leads to an HTTP backend: the same stream speaks HTTP from here on.
             self.http = true;
             self.facts.is_http = true;
+            core.count_h1_conn(self.front);
+            self.open_h1_front(core);
             self.step = Step::Request;
             return Next::Go;
         }
@@ -269,6 +271,7 @@ impl Stream {
         ) {
             Ok(back) => {
                 self.count_connect(core);
+                self.open_h1_back(core, back);
                 self.back = Some(back);
                 self.server = ServerSide::new();
                 self.phase_deadline = Ticks::after(now, proxy.timeouts.connect_ms);
@@ -393,6 +396,7 @@ impl Stream {
             .and_then(Conn::back)
             .map_or_else(ServerSide::new, |back| back.h1);
         self.back = Some(key);
+        self.open_h1_back(core, key);
         self.reused = true;
         self.ever_reused = true;
         if let Some(server) = self.slot {
@@ -433,7 +437,9 @@ impl Stream {
         self.step = Step::Exchange;
         if std::mem::take(&mut self.again) {
             self.server = self.resend_side;
+            self.tally_bytes(core);
             self.req.sent = 0;
+            self.restart_tally();
             self.proxy_header_len = 0;
             if !self.reused {
                 self.put_proxy_header(core);

@@ -46,7 +46,9 @@ impl Stream {
             return;
         }
         self.facts.closed_at = Some(core.now());
+        self.tally_bytes(core);
         self.settle_back(core);
+        self.close_h1_front(core);
         self.release_slot(core);
         for pipe in self.pipes.iter_mut().filter_map(Option::take) {
             core.pipes.put(pipe);
@@ -63,6 +65,7 @@ impl Stream {
     /// The server's connection waits for another request, or is closed.
     pub(super) fn settle_back(&mut self, core: &mut Core) {
         let Some(key) = self.back.take() else { return };
+        self.close_h1_back(core);
         let unread = !self.res.input.is_empty() && self.res.input.len() > self.res.body;
         let keep = self.http
             && !self.no_reuse
@@ -129,6 +132,7 @@ impl Stream {
         self.res.give_back(&mut core.bufs);
         self.res.restart();
         self.res.read_closed = false;
+        self.restart_tally();
         self.counted = false;
         self.accounts_closed = false;
         self.undeliverable = false;

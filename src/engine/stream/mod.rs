@@ -20,6 +20,7 @@ mod request;
 mod response;
 mod splice;
 mod stage;
+mod tally;
 mod timing;
 mod waiting;
 
@@ -200,6 +201,10 @@ pub(crate) struct Stream {
     pub(crate) counted: bool,
     /// The server's side is settled, the stream counted and logged.
     pub(crate) accounts_closed: bool,
+    /// Counted among the HTTP/1 streams of its frontend.
+    pub(crate) in_h1_front: bool,
+    /// Bytes that the counters have.
+    tallied: tally::Tallied,
     /// The server takes no more of the request.
     pub(crate) undeliverable: bool,
     /// The end of the present phase (request head, queue, connect, turn-around).
@@ -297,6 +302,8 @@ impl Stream {
             http,
             counted: false,
             accounts_closed: false,
+            in_h1_front: false,
+            tallied: tally::Tallied::default(),
             undeliverable: false,
             phase_deadline: Ticks::NEVER,
             front_active_at: now,
@@ -404,12 +411,13 @@ impl Stream {
         self.res.give_back_empty(&mut core.bufs);
     }
 
-    /// Files the earliest of the stream's deadlines, and what passed with `option contstats`.
+    /// Files the earliest of the stream's deadlines, and what passed: to the proxies with `option contstats` alone.
     fn arm(&mut self, core: &mut Core) {
         let continuous = core.config.proxy(self.session.frontend).options.contstats;
         if continuous && self.facts.backend_chosen && !self.silent {
             self.settle_bytes(core);
         }
+        self.tally_bytes(core);
         let deadline = self.deadline(core);
         core.wheel
             .schedule(token(Kind::Stream, self.key.to_u64()), &mut self.timer, deadline);
@@ -462,6 +470,7 @@ impl Stream {
     /// Gives the server's connection up: it is closed, by a reset or with a FIN before, and its slot is free.
     fn drop_back(&mut self, core: &mut Core, reset: bool) {
         if let Some(back) = self.back.take() {
+            self.close_h1_back(core);
             if !reset && let Some(conn) = core.conns.get_mut(back) {
                 conn.shut_write();
             }

@@ -427,12 +427,7 @@ impl Stream {
         self.facts.counter = core.streams_counter;
         core.streams_counter += 1;
         core.state.process.counters.streams += 1;
-        core.state
-            .proxy_mut(self.session.frontend)
-            .counters
-            .fe
-            .h1
-            .total_streams += 1;
+        self.open_h1_front(core);
         self.log_connect(core);
     }
 

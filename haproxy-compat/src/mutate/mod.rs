@@ -1,0 +1,172 @@
+//! Broken rproxies: are the cases able to notice?
+//!
+//! A copy of the sources is broken in one place at a time (a byte of framing, a header, a timeout, a counter, a
+//! termination flag, a status, a condition, a forgotten call), built, and given to the cases, until one of them comes out
+//! other than 3.4.0's recording. The places are drawn by a seed, so that a run can be repeated.
+
+mod copy;
+mod site;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use copy::Copy;
+use site::{Kind, Site};
+
+use crate::play::File;
+use crate::program::Program;
+use crate::verdicts;
+
+/// How many places are broken, which ones, and how many at a time.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many broken programs are to be judged.
+    pub count: usize,
+    /// What draws the places.
+    pub seed: u64,
+    /// How many are built and played side by side.
+    pub jobs: usize,
+    /// Where the copies and their builds go.
+    pub target: PathBuf,
+    /// Parts of file names to break; all when there are none.
+    pub only: Vec<String>,
+}
+
+/// The part of the broken programs that must be noticed, in percent.
+const ENOUGH_PERCENT: usize = 90;
+
+/// What came of one broken program.
+enum Fate {
+    /// By which case.
+    Noticed(String),
+    Missed,
+    /// It does not build: no program, no score.
+    NotBuilt,
+}
+
+/// What is known at any moment.
+#[derive(Default)]
+struct Tally {
+    noticed: BTreeMap<Kind, usize>,
+    missed: Vec<(Site, Kind)>,
+}
+
+impl Tally {
+    fn judged(&self) -> usize {
+        self.noticed.values().sum::<usize>() + self.missed.len()
+    }
+}
+
+impl Plan {
+    /// Breaks, builds and plays; prints every program's fate; gives whether enough of them were noticed.
+    pub fn run(&self) -> bool {
+        let start = Instant::now();
+        let sites = site::drawn(self.seed, &self.only);
+        println!("{} places to break, seed {}", sites.len(), self.seed);
+        let (next, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let tally: Mutex<Tally> = Mutex::default();
+        std::thread::scope(|scope| {
+            for job in 0..self.jobs {
+                let (sites, next, enough, tally) = (&sites, &next, &enough, &tally);
+                scope.spawn(move || {
+                    let copy = Copy::new(&self.target.join(format!("mutants-{job}")));
+                    assert!(copy.build().is_ok(), "the unbroken copy does not build");
+                    while !enough.load(Ordering::Relaxed) {
+                        let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                            return;
+                        };
+                        let fate = fate(&copy, site);
+                        let mut tally = tally.lock().expect("no player panicked");
+                        if tally.judged() < self.count {
+                            tally.note(site, fate);
+                        }
+                        enough.fetch_or(tally.judged() >= self.count, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let tally = tally.into_inner().expect("no player panicked");
+        tally.print(start.elapsed().as_secs())
+    }
+}
+
+impl Tally {
+    fn note(&mut self, site: &Site, fate: Fate) {
+        let number = self.judged() + 1;
+        match fate {
+            Fate::NotBuilt => {}
+            Fate::Noticed(case) => {
+                println!("{number}: noticed by {case}\n    {site}");
+                *self.noticed.entry(site.kind).or_default() += 1;
+            }
+            Fate::Missed => {
+                println!("{number}: NOT NOTICED\n    {site}");
+                self.missed.push((site.clone(), site.kind));
+            }
+        }
+    }
+
+    fn print(&self, seconds: u64) -> bool {
+        let (judged, noticed) = (self.judged(), self.noticed.values().sum::<usize>());
+        println!("\nnot noticed:");
+        for (site, _) in &self.missed {
+            println!("    {site}");
+        }
+        println!("\n{:<12}{:>9}{:>9}", "kind", "noticed", "missed");
+        for kind in Kind::ALL {
+            let missed = self.missed.iter().filter(|(_, k)| *k == kind).count();
+            let noticed = self.noticed.get(&kind).copied().unwrap_or(0);
+            println!("{:<12}{noticed:>9}{missed:>9}", kind.name());
+        }
+        let percent = (noticed * 100).checked_div(judged).unwrap_or(0);
+        println!(
+            "{noticed} of {judged} noticed, {percent} %; {} min {} s",
+            seconds / 60,
+            seconds % 60
+        );
+        judged > 0 && percent >= ENOUGH_PERCENT
+    }
+}
+
+fn fate(copy: &Copy, site: &Site) -> Fate {
+    copy.break_at(site);
+    let program = copy.build();
+    copy.mend(site);
+    match program {
+        Ok(program) => noticed_by(&program, &site.file).map_or(Fate::Missed, Fate::Noticed),
+        Err(()) => Fate::NotBuilt,
+    }
+}
+
+/// The first case that comes out wrong.
+fn noticed_by(program: &Path, broken: &str) -> Option<String> {
+    // It must still be able to say who it is.
+    let Some(program) = Program::try_new(program.to_path_buf()) else {
+        return Some("its start".into());
+    };
+    let mut files = File::all();
+    // What is near to the broken place comes first: it is likely to notice, and the rest need not be played.
+    let near = |name: &str| match broken {
+        b if b.contains("proxyhdr") || b.contains("tunnel") || b.contains("splice") => {
+            name.starts_with("tcp/")
+        }
+        b if b.contains("/log") => name.starts_with("logs/"),
+        b if b.contains("timing") => name.starts_with("timers/"),
+        b if b.contains("queue") || b.contains("slots") => name.starts_with("limits/"),
+        b if b.contains("stats") || b.contains("counters") => name.starts_with("runtime/"),
+        b if b.contains("proto/") => name.starts_with("hostile/"),
+        _ => name.starts_with("http/"),
+    };
+    files.sort_by_key(|name| !near(name));
+    files
+        .iter()
+        .find_map(|name| {
+            File::read(name)
+                .first_wrong(&program)
+                .map(|case| format!("{name} {case}"))
+        })
+        .or_else(|| verdicts::first_wrong(&program))
+}
