@@ -18,7 +18,7 @@ use crate::conf::source::Sources;
 use crate::policy::registry::KEYWORDS;
 
 /// The configuration as words, as the environment of the process makes them: sections at the margin, their lines after
-/// a tab. No line is acted upon, be it `.if` or `setenv`; with a key, see [`super::anon`].
+/// a tab. No line is acted upon, be it `.if` or `setenv`; with a key, see the module `anon`.
 ///
 /// # Errors
 /// What is no word.
