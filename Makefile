@@ -68,6 +68,7 @@ netns:
 compat:
 	@bash haproxy-compat/haproxy.sh '$(HAPROXY)'
 	$(CARGO) build --locked -q --workspace --bins
+	$(if $(CASE),,$(TARGET)/debug/haproxy-compat examples $(if $(HAPROXY),--haproxy '$(HAPROXY)'))
 	$(TARGET)/debug/haproxy-compat run $(if $(HAPROXY),--haproxy '$(HAPROXY)') $(CASE)
 
 compat-record:

@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod examples;
 pub mod live;
 pub mod mutate;
 pub mod origin;

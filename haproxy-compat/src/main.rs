@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run -p haproxy-compat -- run [--haproxy PROGRAM] [--rproxy PROGRAM] [NAME...]   both side by side
 //! cargo run -p haproxy-compat -- record --haproxy PROGRAM [NAME...]                     records 3.4.0 anew
+//! cargo run -p haproxy-compat -- examples [--haproxy PROGRAM] [DIRECTORY...]            upstream's examples with both
 //! cargo run -p haproxy-compat -- mutate [--count N] [--seed N] [--jobs N] [FILE...]     are broken programs noticed?
 //! cargo run -p haproxy-compat -- keywords             prints docs/keywords.md from the rows
 //! cargo run -p haproxy-compat -- ledger NAMES.tsv     counts HAProxy's names that are done, refused, unknown
@@ -17,9 +18,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use haproxy_compat::live::Plan;
-use haproxy_compat::mutate;
 use haproxy_compat::play::File;
 use haproxy_compat::program::{Program, on_path};
+use haproxy_compat::{examples, mutate};
 
 const USAGE: &str = "usage: haproxy-compat COMMAND
   run [--haproxy PROGRAM] [--rproxy PROGRAM] [--wording] [NAME...]
@@ -27,6 +28,8 @@ const USAGE: &str = "usage: haproxy-compat COMMAND
                     file or case; --wording shows reports that differ in their words alone
   record [--haproxy PROGRAM] [NAME...]
                     record what HAProxy 3.4.0 does with the cases of the files with NAME in their names
+  examples [--haproxy PROGRAM] [--rproxy PROGRAM] [DIRECTORY...]
+                    try upstream's example configurations with both programs in network namespaces (root)
   mutate [--count 200] [--seed 1] [--jobs 2] [FILE...]
                     break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
                     of a source file
@@ -95,6 +98,36 @@ fn record(args: &[String]) -> Result<bool, String> {
     Ok(true)
 }
 
+fn examples(args: &[String]) -> Result<bool, String> {
+    let words = Words::read(args)?;
+    let (real, own) = (Program::new(words.haproxy), Program::new(words.rproxy));
+    let mut places: Vec<PathBuf> = words.names.iter().map(PathBuf::from).collect();
+    if places.is_empty() {
+        places = examples::usual_places();
+    }
+    let found = examples::found(&places);
+    if found.is_empty() {
+        return Err(format!("no examples in {places:?}"));
+    }
+    let mut good = true;
+    for example in found {
+        let name = example
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        match examples::compare(&example, &real, &own) {
+            examples::Outcome::Same => println!("{name}: the same"),
+            examples::Outcome::Skipped(reason) => println!("{name}: skipped, {reason}"),
+            examples::Outcome::Different(text) => {
+                println!("{name}: DIFFERENT (- haproxy, + rproxy)\n{text}");
+                good = false;
+            }
+        }
+    }
+    Ok(good)
+}
+
 fn mutate(args: &[String]) -> Result<bool, String> {
     // Builds go beside the program's own.
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
@@ -136,6 +169,13 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["run", ..] => run(&args[1..]),
         ["record", ..] => record(&args[1..]),
+        ["examples", ..] => examples(&args[1..]),
+        ["role", "serve", addr, proto] => examples::role::serve(addr, proto)
+            .map(|()| true)
+            .map_err(|e| e.to_string()),
+        ["role", "ask", addr, proto] => examples::role::ask(addr, proto)
+            .map(|()| true)
+            .map_err(|e| e.to_string()),
         ["mutate", ..] => mutate(&args[1..]),
         ["keywords"] => return print(&keywords::reference()),
         ["ledger", file] => match std::fs::read_to_string(file) {

@@ -27,9 +27,25 @@ impl Program {
         Some(Self { path, version })
     }
 
-    /// The haproxy on PATH.
-    pub fn haproxy_on_path() -> Option<PathBuf> {
-        on_path("haproxy")
+    /// The first error in a configuration file, if it has one for this program.
+    pub fn refuses(&self, file: &Path) -> Option<String> {
+        let output = Command::new(&self.path)
+            .arg("-c")
+            .arg("-f")
+            .arg(file)
+            .output()
+            .ok()?;
+        if output.status.success() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let alert = text.lines().find(|line| line.starts_with("[ALERT]"))?;
+        Some(
+            alert
+                .split_once(" : ")
+                .map_or(alert, |(_, rest)| rest)
+                .to_string(),
+        )
     }
 
     /// Whether it is rproxy, whose version line names the HAProxy that it stands in for.

@@ -1,0 +1,81 @@
+//! The programs inside the namespaces: a server that says what it saw, and a client that says what it got.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use rproxy::engine::sys;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::client::find;
+use crate::text::escape;
+
+/// `SOL_MPTCP` and `MPTCP_INFO` of linux/mptcp.h.
+const SOL_MPTCP: i32 = 284;
+const MPTCP_INFO: i32 = 1;
+
+fn socket(addr: SocketAddr, protocol: &str) -> std::io::Result<Socket> {
+    let protocol = if protocol == "mptcp" {
+        Protocol::MPTCP
+    } else {
+        Protocol::TCP
+    };
+    Socket::new(Domain::for_address(addr), Type::STREAM, Some(protocol))
+}
+
+/// What a connection really speaks.
+fn spoken(socket: &Socket) -> &'static str {
+    let is_multipath = SockRef::from(socket).protocol().ok().flatten() == Some(Protocol::MPTCP)
+        && sys::sockopt(socket.as_raw_fd(), SOL_MPTCP, MPTCP_INFO).is_ok();
+    if is_multipath { "mptcp" } else { "tcp" }
+}
+
+/// Serves at an address until it is killed; tells every request on its output.
+pub fn serve(addr: &str, protocol: &str) -> std::io::Result<()> {
+    let addr: SocketAddr = addr.parse().map_err(std::io::Error::other)?;
+    let listener = socket(addr, protocol)?;
+    listener.set_reuse_address(true)?;
+    listener.bind(&addr.into())?;
+    listener.listen(64)?;
+    loop {
+        let (connection, peer) = listener.accept()?;
+        std::thread::spawn(move || {
+            let from = peer
+                .as_socket()
+                .map_or_else(String::new, |a| a.ip().to_canonical().to_string());
+            let _ = answer(connection, &from);
+        });
+    }
+}
+
+fn answer(mut connection: Socket, from: &str) -> std::io::Result<()> {
+    let (mut request, mut buf) = (Vec::new(), [0u8; 4096]);
+    let over = spoken(&connection);
+    loop {
+        match connection.read(&mut buf)? {
+            0 => return Ok(()),
+            n => request.extend_from_slice(&buf[..n]),
+        }
+        while let Some(end) = find(&request, b"\r\n\r\n") {
+            let head: Vec<u8> = request.drain(..end + 4).collect();
+            // One write, so that lines of two connections do not mix.
+            let told = format!(". from {from} over {over}\n> {}\n", escape(&head));
+            std::io::stdout().write_all(told.as_bytes())?;
+            connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nserved")?;
+        }
+    }
+}
+
+/// Asks once; tells the answer on the output.
+pub fn ask(addr: &str, protocol: &str) -> std::io::Result<()> {
+    let addr: SocketAddr = addr.parse().map_err(std::io::Error::other)?;
+    let mut socket = socket(addr, protocol)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    socket.connect_timeout(&addr.into(), Duration::from_secs(5))?;
+    socket.write_all(b"GET /tried HTTP/1.1\r\nHost: example\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let end = socket.read_to_end(&mut answer);
+    println!(". over {}\n< {}", spoken(&socket), escape(&answer));
+    end.map(drop)
+}
