@@ -31,7 +31,7 @@ help:
 	@echo 'make compat    [HAPROXY=...] [CASE=...]: rproxy and a real haproxy side by side, every difference shown'
 	@echo 'make compat-record HAPROXY=...: what HAProxy 3.4.0 does with the cases, written down anew'
 	@echo 'make compat-mutate: breaks copies of rproxy in 200 ways; the cases must notice nearly all'
-	@echo 'make regtests  HAPROXY_SRC=... VTEST=...: the regression tests of HAProxy 3.4.0'
+	@echo 'make regtests  HAPROXY_SRC=... VTEST=... [UPDATE=1]: the regression tests of HAProxy 3.4.0, against the last score'
 	@echo 'make clean     remove what was built'
 
 build:
@@ -83,7 +83,9 @@ compat-mutate:
 regtests: build
 	@test -n '$(HAPROXY_SRC)' -a -n '$(VTEST)' || { echo 'HAPROXY_SRC=<source tree of 3.4.0> and VTEST=<program> are needed'; exit 2; }
 	@test -f '$(SCORE)' || { echo 'no scorer at $(SCORE) (SCORE=...)'; exit 2; }
-	python3 '$(SCORE)' --haproxy-src '$(HAPROXY_SRC)' --vtest '$(VTEST)' --proxy '$(abspath $(TARGET))/release/rproxy'
+	-python3 '$(SCORE)' --haproxy-src '$(HAPROXY_SRC)' --vtest '$(VTEST)' --proxy '$(abspath $(TARGET))/release/rproxy' \
+	    --json '$(abspath $(TARGET))/regtests.json' > '$(abspath $(TARGET))/regtests.txt'
+	@python3 haproxy-compat/regtests.py '$(abspath $(TARGET))/regtests.json' $(if $(UPDATE),--update)
 
 clean:
 	$(CARGO) clean
