@@ -123,8 +123,9 @@ pub(crate) struct Core {
     pub(crate) errors_total: u32,
 }
 
-/// Descriptors of the loop itself: poller, signals, logs.
-const OWN_DESCRIPTORS: u32 = 4;
+/// Descriptors of the loop itself beside connections and listeners, as HAProxy counts them: what wakes it up, but
+/// neither the poller nor the sockets of logs.
+const OWN_DESCRIPTORS: u32 = 1;
 
 /// Bytes of a refused message that are kept for `show errors`.
 const ERROR_BYTES_MAX: usize = 16_384;
@@ -377,7 +378,8 @@ impl Core {
     pub(crate) fn fd_limits(&self) -> FdLimits {
         let tune = &self.config.global.tune;
         let all = u64::from(self.state.process.maxsock);
-        let share = |percent: u32| u32::try_from(all * u64::from(percent) / 100).unwrap_or(u32::MAX);
+        let share =
+            |percent: u32| u32::try_from((all * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX);
         FdLimits {
             used: u32::try_from(self.conns.len() + self.config.listeners.len()).unwrap_or(u32::MAX)
                 + OWN_DESCRIPTORS,

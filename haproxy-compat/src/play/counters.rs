@@ -43,6 +43,12 @@ const COLUMNS: &[&str] = &[
 /// Columns that hold the lengths of error pages, which each program words itself.
 const WITH_PAGES: &[&str] = &["bout"];
 
+/// From here on a number of bytes is that of a transfer which stopped in the middle: the kernels' affair.
+const MANY: u64 = 2_000_000;
+
+/// What the columns begin with that HAProxy cuts off where a row is longer than `tune.bufsize`.
+const CUT_OFF: &str = "h1_";
+
 /// Values by row and column.
 #[derive(Debug, Default)]
 pub(super) struct Counters(BTreeMap<String, Vec<u64>>);
@@ -67,8 +73,8 @@ impl Counters {
         Self(lines.filter_map(row).collect())
     }
 
-    /// What was added since; a line for every row that changed.
-    pub(super) fn since(&self, before: &Self, has_pages: bool) -> Vec<String> {
+    /// What was added since; a line for every row that changed. `short`: the buffers are smaller than a row.
+    pub(super) fn since(&self, before: &Self, has_pages: bool, short: bool) -> Vec<String> {
         let mut lines = Vec::new();
         for (row, now) in &self.0 {
             let was = before.0.get(row);
@@ -77,6 +83,8 @@ impl Counters {
                 let was = was.and_then(|was| was.get(at)).copied().unwrap_or(0);
                 match now.wrapping_sub(was) {
                     0 => {}
+                    _ if short && column.starts_with(CUT_OFF) => {}
+                    MANY.. => line.push_str(&format!(" {column}={{many}}")),
                     _ if has_pages && WITH_PAGES.contains(column) => line.push_str(&format!(" {column}=+")),
                     more => line.push_str(&format!(" {column}={more}")),
                 }

@@ -213,7 +213,8 @@ impl<'a> Stage<'a> {
         }
         if let (Some(before), Some(proxy)) = (counters, &self.proxy) {
             lines.push("= counters".into());
-            lines.extend(Counters::read(proxy).since(before, !pages.is_empty()));
+            let short = self.config.contains("tune.bufsize 1024\n");
+            lines.extend(Counters::read(proxy).since(before, !pages.is_empty(), short));
         }
         for (name, log) in logs {
             if !log.is_empty() {

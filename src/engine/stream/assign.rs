@@ -35,7 +35,6 @@ impl Stream {
         self.facts.backend_chosen = true;
         self.counted_in = Some(backend);
         let now = core.now();
-        let http = self.http;
         let numbers = core.state.proxy_mut(backend);
         numbers.be_conns += 1;
         numbers.be_sess_rate.add(now, SECOND_MS, 1);
@@ -44,7 +43,6 @@ impl Stream {
         counters.sessions += 1;
         counters.conns_max = counters.conns_max.max(numbers.be_conns);
         counters.session_rate_max = counters.session_rate_max.max(rate);
-        counters.requests += u64::from(http);
     }
 
     /// Finds a server and a slot on it, or a queue to wait in.
@@ -76,16 +74,17 @@ impl Stream {
         if proxy.servers.is_empty() && (proxy.dispatch.is_some() || proxy.transparent) {
             return self.connect(core);
         }
-        let picked = self
-            .preferred(core)
-            .map_or_else(|| self.balance(core), Pick::Server);
+        let preferred = self.preferred(core);
+        let picked = preferred.map_or_else(|| self.balance(core), Pick::Server);
         match picked {
             Pick::Server(server) => {
                 self.note_change_of_server(core, server);
+                if preferred.is_none() && self.failed_at != Some(server) {
+                    core.state.server_mut(server).counters.balanced += 1;
+                    core.state.proxy_mut(self.facts.backend).counters.be.balanced += 1;
+                }
                 self.facts.server = Some(server);
                 self.assigned = true;
-                core.state.server_mut(server).counters.balanced += 1;
-                core.state.proxy_mut(self.facts.backend).counters.be.balanced += 1;
                 self.ask_slot(core, server)
             }
             Pick::Full => self.enqueue(core, Place::Backend(self.backend())),
@@ -253,9 +252,9 @@ impl Stream {
             hash ^= client_hash(sight, self.authority(core).unwrap_or_default());
         }
         self.facts.server_addr = route.endpoint();
-        self.count_session_on_server(core);
         self.reused = false;
         if self.http && self.take_idle(core, proxy.http_reuse, hash) {
+            self.count_session_on_server(core);
             return self.established(core);
         }
         let may_hurry = self.facts.retries == 0 && server.is_some_and(|server| server.tfo);
@@ -270,6 +269,7 @@ impl Stream {
             early_data,
         ) {
             Ok(back) => {
+                self.count_session_on_server(core);
                 self.count_connect(core);
                 self.open_h1_back(core, back);
                 self.back = Some(back);
@@ -292,6 +292,7 @@ impl Stream {
         match error {
             DialError::Retryable => self.retry_connection(core, false, false),
             DialError::Source => {
+                self.count_attempt(core);
                 core.tell(
                     self.backend(),
                     Level::Emerg,
@@ -544,11 +545,24 @@ impl Stream {
         }
     }
 
+    /// An attempt to connect. As HAProxy: once a request was on a connection that served others, its other
+    /// attempts count as reuse, too.
+    fn count_attempt(&self, core: &mut Core) {
+        let again = u64::from(self.ever_reused);
+        let counters = &mut core.state.proxy_mut(self.facts.backend).counters.be;
+        counters.reuses += again;
+        counters.connects += 1 - again;
+        if let Some(server) = self.slot {
+            let counters = &mut core.state.server_mut(server).counters;
+            counters.reuses += again;
+            counters.connects += 1 - again;
+        }
+    }
+
     fn count_connect(&self, core: &mut Core) {
-        core.state.proxy_mut(self.facts.backend).counters.be.connects += 1;
+        self.count_attempt(core);
         if let Some(server) = self.slot {
             let numbers = core.state.server_mut(server);
-            numbers.counters.connects += 1;
             numbers.used_conns += 1;
             numbers.used_conns_max = numbers.used_conns_max.max(numbers.used_conns);
         }

@@ -46,6 +46,10 @@ impl Stream {
             return;
         }
         self.facts.closed_at = Some(core.now());
+        if !self.http && self.facts.connected_at.is_none() && !self.req.read_closed {
+            // What came meanwhile counts, as if it had been read at once.
+            self.reads_to_end(core);
+        }
         self.tally_bytes(core);
         self.settle_back(core);
         self.close_h1_front(core);
@@ -53,7 +57,7 @@ impl Stream {
         for pipe in self.pipes.iter_mut().filter_map(Option::take) {
             core.pipes.put(pipe);
         }
-        self.facts.sent_bytes = self.request.counted;
+        self.facts.sent_bytes = self.counted_request(core);
         self.facts.received_bytes = self.response.counted;
         self.count_end(core);
         if !self.logged {
@@ -136,6 +140,7 @@ impl Stream {
         self.counted = false;
         self.accounts_closed = false;
         self.undeliverable = false;
+        self.head_counted = false;
         self.assigned = false;
         self.failed_at = None;
         self.reused = false;
@@ -235,12 +240,10 @@ impl Stream {
                 .responses
                 .count(self.facts.status);
             if backend_chosen {
-                core.state
-                    .proxy_mut(be)
-                    .counters
-                    .be
-                    .responses
-                    .count(self.facts.status);
+                // As HAProxy: the requests of a backend are those with a status, when they end.
+                let counters = &mut core.state.proxy_mut(be).counters.be;
+                counters.responses.count(self.facts.status);
+                counters.requests += 1;
             }
         }
         if self.facts.cause.who == Who::Internal {
@@ -252,7 +255,7 @@ impl Stream {
     /// Adds the bytes of this stream that statistics do not have yet.
     pub(super) fn settle_bytes(&mut self, core: &mut Core) {
         let (fe, be) = (self.session.frontend, self.facts.backend);
-        let now = (self.request.counted, self.response.counted);
+        let now = (self.counted_request(core), self.response.counted);
         let up = now.0.saturating_sub(self.counted_bytes.0);
         let down = now.1.saturating_sub(self.counted_bytes.1);
         self.counted_bytes = now;
@@ -335,7 +338,11 @@ impl Stream {
         if tells_destination(format) {
             self.learn_dst(core);
         }
-        self.facts.sent_bytes = self.request.counted;
+        // As HAProxy: an early line tells of the request what statistics have by then.
+        self.facts.sent_bytes = match self.facts.closed_at {
+            Some(_) => self.counted_request(core),
+            None => self.counted_bytes.0,
+        };
         self.facts.received_bytes = self.response.counted;
         core.log_stream(&self.session, &self.facts, self.facts.closed_at.is_some());
     }

@@ -51,6 +51,8 @@ impl Stream {
             if self.undeliverable && self.response.flow == Flow::Done && !self.owes_client() {
                 // The answer is out, and nobody is left who wants the rest of the request.
                 self.facts.cause.set(Who::Server, When::Last);
+                self.count_failed_response(core);
+                self.count_server_abort(core);
                 self.step = Step::Drain;
                 return Next::Go;
             }
@@ -110,7 +112,6 @@ impl Stream {
         let Some(head) = self.request.head.take() else {
             return Moved::Nothing;
         };
-        self.request.counted += head.counted_len();
         let store = self.req.input.storage();
         let room = self.req.pre.room(0);
         let written = write_request(
@@ -129,8 +130,10 @@ impl Stream {
                 self.request.encoding = written.encoding;
             }
             Err(WriteError::ContentLength | WriteError::Conn(_)) => {
-                // As HAProxy, whose connection to the server fails over it.
+                // As HAProxy, whose connection to the server fails over it before the response can.
                 self.count_failed_response(core);
+                self.count_failed_response(core);
+                self.count_server_abort(core);
                 return self.leave_with_error(core, 502, Who::Server, When::Headers);
             }
             Err(WriteError::Full | WriteError::StartLine) => {
@@ -184,6 +187,8 @@ impl Stream {
                 Flushed::Failed(_) => {
                     if staged == Staged::Complete && self.response.flow == Flow::Done {
                         self.facts.cause.set(Who::Server, When::Data);
+                        self.count_failed_response(core);
+                        self.count_server_abort(core);
                     }
                     self.request_cannot_leave(core);
                 }

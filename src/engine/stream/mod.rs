@@ -203,6 +203,8 @@ pub(crate) struct Stream {
     pub(crate) accounts_closed: bool,
     /// Counted among the HTTP/1 streams of its frontend.
     pub(crate) in_h1_front: bool,
+    /// Logs and statistics have the head of the request.
+    head_counted: bool,
     /// Bytes that the counters have.
     tallied: tally::Tallied,
     /// The server takes no more of the request.
@@ -303,6 +305,7 @@ impl Stream {
             counted: false,
             accounts_closed: false,
             in_h1_front: false,
+            head_counted: false,
             tallied: tally::Tallied::default(),
             undeliverable: false,
             phase_deadline: Ticks::NEVER,

@@ -180,7 +180,7 @@ impl Stream {
     /// An answer made here is logged before it leaves: with no bytes, and the time until now.
     fn log_reply(&mut self, core: &mut Core) {
         self.facts.closed_at = Some(core.now());
-        self.facts.sent_bytes = self.request.counted;
+        self.facts.sent_bytes = self.counted_request(core);
         self.facts.received_bytes = self.response.counted;
         self.log_now(core);
         self.logged = true;

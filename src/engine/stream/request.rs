@@ -157,6 +157,7 @@ impl Stream {
         ) {
             return self.refuse_request(core, HeadError::Syntax);
         }
+        self.count_head();
         if self.is_monitored(core) {
             core.state
                 .proxy_mut(self.session.frontend)
@@ -404,6 +405,7 @@ impl Stream {
         }
         self.count_failed_request(core);
         if error == HeadError::ReservedMethod {
+            self.count_head();
             return self.reply_page(core, error.request_status(), Who::Proxy, When::Request);
         }
         self.reply_raw(core, error.request_status())
@@ -427,7 +429,9 @@ impl Stream {
         self.facts.counter = core.streams_counter;
         core.streams_counter += 1;
         core.state.process.counters.streams += 1;
-        self.open_h1_front(core);
+        if self.facts.first_byte_at.is_some() {
+            self.open_h1_front(core);
+        }
         self.log_connect(core);
     }
 
@@ -465,6 +469,13 @@ impl Stream {
             .listener_mut(self.session.listener)
             .counters
             .denied_requests += 1;
+        if self.facts.backend_chosen {
+            core.state
+                .proxy_mut(self.facts.backend)
+                .counters
+                .be
+                .denied_requests += 1;
+        }
     }
 }
 

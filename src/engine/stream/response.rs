@@ -11,7 +11,7 @@ use super::stage::{Staged, begins_broken, stage};
 use super::{Flow, Step, Stream};
 use crate::model::cause::{When, Who};
 use crate::proto::h1::body::{Decoder, Step as BodyStep};
-use crate::proto::h1::conn::{After, is_interim};
+use crate::proto::h1::conn::{After, ConnError, is_interim};
 use crate::proto::h1::parse::{Parsed, Parser};
 use crate::proto::h1::write::{Encoding, WriteRules, write_response};
 use crate::proto::h1::{Body, Framing};
@@ -58,7 +58,7 @@ impl Stream {
                 self.server.begin();
                 match self.parse_response(core) {
                     Parsed::Done { body_at, framing } => return self.on_response(core, body_at, framing),
-                    Parsed::Error(_) => return self.junk_response(core),
+                    Parsed::Error(_) => return self.junk_response(core, true),
                     Parsed::NeedMore => {}
                 }
             }
@@ -123,15 +123,19 @@ impl Stream {
                 return Moved::Left;
             }
         }
-        if self.server.response_head(status, &framing).is_err() {
-            // The head was good, what it asks for is not: logs count it.
+        if let Err(error) = self.server.response_head(status, &framing) {
+            // The head was good, what it asks for is not: logs and statistics count it.
+            let unasked = error == ConnError::UnaskedSwitch;
             let behind = u32::try_from(self.res.input.end())
                 .unwrap_or(body_at)
                 .saturating_sub(body_at);
             self.response.counted +=
                 self.response.head.as_ref().map_or(0, Head::counted_len) + u64::from(behind);
+            if unasked {
+                self.count_server_response(core, status);
+            }
             self.drop_back(core, true);
-            return self.junk_response(core);
+            return self.junk_response(core, !unasked);
         }
         let start = u32::try_from(self.res.input.start()).unwrap_or(0);
         let head_len = body_at.saturating_sub(start) as usize;
@@ -143,7 +147,7 @@ impl Stream {
             self.response.body = Decoder::new(framing.body);
             let rules = self.response_rules(core);
             if begins_broken(&self.response, &mut self.res.input, head_len, core, rules) {
-                return self.junk_response(core);
+                return self.junk_response(core, true);
             }
         }
         self.count_server_response(core, status);
@@ -322,8 +326,8 @@ impl Stream {
         Moved::Left
     }
 
-    /// What came instead of a response is none.
-    fn junk_response(&mut self, core: &mut Core) -> Moved {
+    /// What came instead of a response is none; `broken`: by its form, so that its connection failed.
+    fn junk_response(&mut self, core: &mut Core, broken: bool) -> Moved {
         if let Some(parser) = &self.response.parser {
             let (session, backend) = (&self.session, self.backend());
             core.capture_error(
@@ -334,7 +338,9 @@ impl Stream {
             );
         }
         // As HAProxy: once for the connection, once for the response that never comes.
-        self.count_failed_response(core);
+        if broken {
+            self.count_failed_response(core);
+        }
         let retry = core.config.proxy(self.backend()).retry_on;
         if retry.junk_response && self.resend(core, false) {
             return Moved::Left;
@@ -347,7 +353,7 @@ impl Stream {
     /// The server closed without a complete head.
     fn no_response(&mut self, core: &mut Core) -> Moved {
         if !self.res.input.is_empty() {
-            return self.junk_response(core);
+            return self.junk_response(core, true);
         }
         self.count_failed_response(core);
         let retry = core.config.proxy(self.backend()).retry_on;
@@ -358,6 +364,7 @@ impl Stream {
             // The server closed an idle connection while the request was on its way: the client is to send
             // the request again, as it would had it met that close itself (RFC 9112 section 9.3.1).
             self.facts.cause.set(Who::Server, When::Headers);
+            self.count_server_abort(core);
             self.silent = true;
             self.drop_back(core, true);
             self.front_dead = true;
@@ -384,6 +391,9 @@ impl Stream {
         self.count_failed_response(core);
         if truncated {
             self.count_server_abort(core);
+        } else {
+            // As HAProxy: for the connection, and for the response.
+            self.count_failed_response(core);
         }
         self.facts
             .cause

@@ -75,27 +75,47 @@ pub(super) fn look_ahead(
     core: &mut Core,
     rules: Rules,
 ) -> Came {
+    measure_ahead(message, input, head_len, core, rules).0
+}
+
+/// [`look_ahead`], and what logs and statistics count for that part. `skip`: what is before it in the input.
+pub(super) fn measure_ahead(
+    message: &Message,
+    input: &mut Buf,
+    skip: usize,
+    core: &mut Core,
+    rules: Rules,
+) -> (Came, u64) {
     let mut decoder = message.body;
-    let mut at = input.start() + head_len;
+    let mut at = input.start() + skip;
+    let mut counted = 0;
     loop {
         let seen = input.storage().get(at..input.end()).unwrap_or_default();
         match decoder.decode(seen) {
-            body::Step::Skip(n) | body::Step::Data(n) => at += n,
-            body::Step::Error(_) => return Came::Broken,
-            body::Step::End => return Came::Whole,
-            body::Step::NeedMore => return Came::Part,
+            body::Step::Skip(n) => at += n,
+            body::Step::Data(n) => {
+                at += n;
+                counted += n as u64;
+            }
+            body::Step::Error(_) => return (Came::Broken, counted),
+            body::Step::End => return (Came::Whole, counted),
+            body::Step::NeedMore => return (Came::Part, counted),
             body::Step::Trailers => {
                 let Some(mut head) = core.take_head() else {
-                    return Came::Part;
+                    return (Came::Part, counted);
                 };
                 let unread = u32::try_from(at).unwrap_or(0)..u32::try_from(input.end()).unwrap_or(0);
                 let parsed = Parser::trailers(rules).parse(input.storage_mut(), unread, false, &mut head);
+                if let Parsed::Done { .. } = parsed {
+                    counted += counted_trailers(&head);
+                }
                 core.heads.put(head);
-                return match parsed {
+                let came = match parsed {
                     Parsed::Done { .. } => Came::Whole,
                     Parsed::NeedMore => Came::Part,
                     Parsed::Error(_) => Came::Broken,
                 };
+                return (came, counted);
             }
         }
     }
@@ -149,7 +169,10 @@ pub(super) fn stage(
             body::Step::Data(n) => {
                 message.skipped = 0;
                 match message.encoding {
-                    Encoding::Nothing => channel.input.consume(n),
+                    Encoding::Nothing => {
+                        channel.input.consume(n);
+                        message.counted += n as u64;
+                    }
                     Encoding::Identity | Encoding::Tunnel => {
                         channel.body += n;
                         message.counted += n as u64;
@@ -260,13 +283,11 @@ fn take_trailers(
                 }
                 let (store, room) = (channel.input.storage(), channel.pre.room(0));
                 match write_trailers(head, store, &rules, drops, room) {
-                    Ok(written) => {
-                        message.counted += counted_trailers(head);
-                        channel.pre.commit(written);
-                    }
+                    Ok(written) => channel.pre.commit(written),
                     Err(_) => return Some(Staged::Broken(BodyError::TrailersTooLarge)),
                 }
             }
+            message.counted += counted_trailers(head);
             let section = body_at.saturating_sub(unread.start) as usize;
             channel.input.consume(section.min(channel.input.len()));
             message.parser = None;

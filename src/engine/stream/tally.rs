@@ -2,10 +2,12 @@
 //! `show stat`). Source: management manual, section 9.1; HAProxy 3.4.0, run.
 
 use super::super::core::Core;
-use super::Stream;
+use super::stage::measure_ahead;
+use super::{Flow, Stream};
 use crate::base::slab::Key;
 use crate::engine::conn::Side;
 use crate::model::state::counters::H1Counters;
+use crate::proto::head::Head;
 
 /// Bytes of a stream that are in the counters already, by direction: towards the server, towards the client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,6 +107,27 @@ impl Stream {
             be.in_bytes += from_server;
             be.out_bytes += to_server;
         }
+    }
+
+    /// The head of the request is the first that logs and statistics count of it: as it came, before any edit.
+    pub(super) fn count_head(&mut self) {
+        self.request.counted += self.request.head.as_ref().map_or(0, Head::counted_len);
+        self.head_counted = true;
+    }
+
+    /// Bytes of the request that came, as logs and statistics count them: also those that were not passed on.
+    pub(super) fn counted_request(&mut self, core: &mut Core) -> u64 {
+        let skip = match self.request.flow {
+            Flow::Head => self.request.head_len,
+            Flow::Body => self.req.body,
+            Flow::Done | Flow::Tunnel => return self.request.counted,
+        };
+        if !self.http || !self.head_counted || self.request.body.is_done() {
+            return self.request.counted;
+        }
+        let rules = self.request_rules(core);
+        let (_, ahead) = measure_ahead(&self.request, &mut self.req.input, skip, core, rules);
+        self.request.counted + ahead
     }
 
     /// What the channels count begins anew.

@@ -36,11 +36,27 @@ impl Stream {
         if self.facts.queued_at.is_none() {
             self.facts.queued_at = Some(core.now());
         }
-        self.count_client_abort(core);
+        if self.counts_as_abort(core) {
+            self.count_client_abort(core);
+        }
         self.drop_back(core, true);
         self.front_dead = true;
         self.step = Step::Finish;
         Next::Go
+    }
+
+    /// Whether a client that is gone while its request waits is counted. As HAProxy: errors of its connection are,
+    /// half a request is one in HTTP, a plain end is none; while a server is being connected to, only a relay
+    /// counts it.
+    fn counts_as_abort(&mut self, core: &mut Core) -> bool {
+        let was_reset = core
+            .conns
+            .get(self.front)
+            .is_none_or(|conn| conn.ready.any(Ready::ERROR));
+        if !self.http {
+            return was_reset;
+        }
+        self.step != Step::Connect && (was_reset || self.is_cut_off(core))
     }
 
     /// Whether the client is gone while its request waits, so that it need not wait any more, and the phase
@@ -95,7 +111,7 @@ impl Stream {
     }
 
     /// Reads what the client sent until its end, as far as the buffer goes.
-    fn reads_to_end(&mut self, core: &mut Core) -> bool {
+    pub(super) fn reads_to_end(&mut self, core: &mut Core) -> bool {
         if self.req.read_closed {
             return true;
         }

@@ -343,10 +343,7 @@ fn plain_field(line: &mut Line<'_>, field: Field, flags: Flags, cx: &LogCx<'_>) 
             early_mark(line, cx)?;
             line.number(counter(|facts| facts.received_bytes))
         }
-        Field::BytesUploaded => {
-            early_mark(line, cx)?;
-            line.number(counter(|facts| facts.sent_bytes))
-        }
+        Field::BytesUploaded => line.number(counter(|facts| facts.sent_bytes)),
         Field::StatusCode => line.number(match cx.subject {
             Subject::Stream(facts) if facts.status == StreamFacts::ABORTED => -1,
             Subject::Stream(facts) => facts.status.into(),
