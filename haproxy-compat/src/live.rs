@@ -134,10 +134,13 @@ impl Plan {
             score.known += 1;
             report.notes.push(format!("known: {name} {case}"));
         }
-        for case in real.uneven.iter().chain(&own.uneven) {
-            report.notes.push(format!(
-                "uneven: {name} {case} came out right only when it was played again"
-            ));
+        for (who, verdict) in [("haproxy", real), ("rproxy", own)] {
+            for uneven in &verdict.uneven {
+                report.notes.push(format!(
+                    "uneven: {name}: {who} did this right only when it was played again{}",
+                    uneven.text
+                ));
+            }
         }
         let apart =
             |case: &&str| own.wrong.iter().any(|w| w.case == **case) || own.known.iter().any(|k| k == *case);

@@ -16,6 +16,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// machine one may come out differently without any fault of the program.
 const REPLAYS: usize = 2;
 
+/// How many cases that came out wrong are enough to look at them more closely.
+const SUSPECTS: usize = 3;
+
 /// What a program did with a case, by the case's place in its file.
 type Observations = BTreeMap<usize, Vec<String>>;
 
@@ -37,8 +40,8 @@ pub struct Verdict {
     pub wrong: Vec<Wrong>,
     /// Those that differ as it is listed.
     pub known: Vec<String>,
-    /// Those that agreed only when they were played again.
-    pub uneven: Vec<String>,
+    /// Those that agreed only when they were played again, with what they did at first.
+    pub uneven: Vec<Wrong>,
 }
 
 impl File {
@@ -85,6 +88,7 @@ impl File {
             let agrees = |got: &Observations| got.get(&index) == Some(&case.expected);
             let listed = known.contains(&case.name);
             let mut plays = 0;
+            let first = got.get(&index).cloned().unwrap_or_default();
             // Another version does otherwise in earnest.
             let replays = if program.is_rproxy() || program.is_reference() {
                 REPLAYS
@@ -97,7 +101,10 @@ impl File {
                 got.extend(self.observe(program, &[vec![index]], false));
             }
             match (agrees(&got), listed) {
-                (true, false) if plays > 0 => verdict.uneven.push(case.name.clone()),
+                (true, false) if plays > 0 => verdict.uneven.push(Wrong {
+                    case: case.name.clone(),
+                    text: show::difference(&case.name, &case.expected, &first),
+                }),
                 (true, false) => {}
                 (false, true) => verdict.known.push(case.name.clone()),
                 (false, false) => verdict.wrong.push(Wrong {
@@ -118,21 +125,36 @@ impl File {
         let known = known_differences(&self.name);
         let mut chosen = self.chosen(None);
         chosen.retain(|index| !known.contains(&self.cases[*index].name));
-        let wrong = |got: &Observations| {
-            let differs = |(index, lines): &(&usize, &Vec<String>)| self.cases[**index].expected != **lines;
-            got.iter().find(differs).map(|(index, _)| *index)
-        };
-        for some in self.groups(&chosen).chunks(SIDE_BY_SIDE) {
-            let mut got = self.observe(program, some, false);
-            while let Some(index) = wrong(&got) {
-                let again = self.observe(program, &[vec![index]], false);
-                if wrong(&again).is_some() {
-                    return Some(self.cases[index].name.clone());
-                }
-                got.extend(again);
+        let groups = self.groups(&chosen);
+        let suspects = self.suspects(program, &groups);
+        let is_wrong = |index: &usize| !self.suspects(program, &[vec![*index]]).is_empty();
+        let wrong = suspects.into_iter().find(is_wrong);
+        wrong.map(|index| self.cases[index].name.clone())
+    }
+
+    /// Plays groups side by side until a few cases came out wrong: a broken program may let every case wait for long.
+    fn suspects(&self, program: &Program, groups: &[Vec<usize>]) -> Vec<usize> {
+        let suspects: Mutex<Vec<usize>> = Mutex::default();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..groups.len().min(SIDE_BY_SIDE) {
+                scope.spawn(|| {
+                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        run::group(program, group, self, false, |index, lines| {
+                            let mut suspects = suspects.lock().expect("no player panicked");
+                            if self.cases[index].expected != lines {
+                                suspects.push(index);
+                            }
+                            suspects.len() < SUSPECTS
+                        });
+                        if suspects.lock().expect("no player panicked").len() >= SUSPECTS {
+                            return;
+                        }
+                    }
+                });
             }
-        }
-        None
+        });
+        suspects.into_inner().expect("no player panicked")
     }
 
     /// Plays the cases with the reference and writes what it does into the file.
@@ -179,6 +201,7 @@ impl File {
                         run::group(program, group, self, record, |index, lines| {
                             let mut results = results.lock().expect("no player panicked");
                             results.entry(index).or_default().extend(lines);
+                            true
                         });
                     }
                 });

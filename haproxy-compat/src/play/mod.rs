@@ -120,8 +120,11 @@ pub fn play(name: &str) {
     }
     let verdict = file.judge(&program, only.as_deref());
     assert!(verdict.total > 0 || only.is_some(), "{name} holds no case");
-    for case in &verdict.uneven {
-        eprintln!("{name}: {case} came out right only when it was played again");
+    for uneven in &verdict.uneven {
+        eprintln!(
+            "{name}: this came out right only when it was played again{}",
+            uneven.text
+        );
     }
     let text: Vec<&str> = verdict.wrong.iter().map(|w| w.text.as_str()).collect();
     assert!(

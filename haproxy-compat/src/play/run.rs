@@ -36,13 +36,13 @@ struct Stage<'a> {
     config: String,
 }
 
-/// Plays the cases of a group one after the other, in one process as long as it lives.
+/// Plays the cases of a group one after the other, in one process as long as it lives, until `done` wants no more.
 pub(super) fn group(
     program: &Program,
     group: &[usize],
     file: &File,
     record: bool,
-    mut done: impl FnMut(usize, Vec<String>),
+    mut done: impl FnMut(usize, Vec<String>) -> bool,
 ) {
     let (cases, flags) = (&file.cases, &file.flags);
     let mut stage = Stage::new(program, &cases[group[0]].config, flags);
@@ -61,7 +61,9 @@ pub(super) fn group(
             lines.extend(output.lines().map(String::from));
             stage.proxy = None;
         }
-        done(*index, lines);
+        if !done(*index, lines) {
+            return;
+        }
     }
     if let Some(proxy) = stage.proxy.take()
         && let Err(panic) = catch_unwind(AssertUnwindSafe(|| proxy.stop()))
