@@ -666,6 +666,28 @@ fn readiness_towards_the_service_manager() {
     assert_eq!(status.code(), Some(0), "{}", proxy.output());
 }
 
+/// A command that has the worker wait for more does not keep the answers of the next ones back, nor the end.
+#[test]
+fn prompt_of_the_worker_through_the_master() {
+    let origin = Origin::new(Vec::new());
+    let mut proxy = Setup::new(served(&origin))
+        .args(&["-W", "-S", "{tmp}/master.sock"])
+        .no_wait()
+        .start();
+    let ready = wait_for(PATIENCE, || {
+        proxy.output().contains("Loading success.").then_some(())
+    });
+    assert!(ready.is_some(), "{}", proxy.output());
+    let socket = proxy.dir.file("master.sock");
+    let mut master = haproxy_compat::client::Client::unix(&socket).expect("the master's socket");
+    master.send(b"@1 prompt\n@1 show cli level\n");
+    master.shut();
+    assert!(master.read_to_end(PATIENCE), "{:?}", master.got);
+    assert_eq!(String::from_utf8_lossy(&master.got), "\n> admin\n\n");
+    proxy.signal("TERM");
+    proxy.wait(PATIENCE).expect("SIGTERM ends master and worker");
+}
+
 /// SIGUSR1 to the master is a soft stop of the worker, and the master ends with it.
 #[test]
 fn soft_stop_through_the_master() {

@@ -2,6 +2,7 @@
 //! the worker runs. Buffers are bounded: nothing is read while output waits.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 
@@ -21,6 +22,28 @@ struct Relay {
     socket: Socket,
     request: Vec<u8>,
     sent: usize,
+}
+
+impl Relay {
+    /// Sends what the worker has not got yet. It is told where the request ends: a command such as `prompt` has it
+    /// wait for more, and the peer would wait with it.
+    fn send(&mut self) {
+        while self.sent < self.request.len() {
+            match self
+                .socket
+                .write(self.request.get(self.sent..).unwrap_or_default())
+            {
+                Ok(count) if count > 0 => self.sent += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                _ => self.sent = self.request.len(),
+            }
+            if self.sent == self.request.len() {
+                // A worker that is gone shows when its answer is read.
+                let _ = self.socket.shutdown(Shutdown::Write);
+            }
+        }
+    }
 }
 
 /// One conversation.
@@ -135,17 +158,7 @@ impl Client {
         let Some(relay) = &mut self.relay else {
             return false;
         };
-        while relay.sent < relay.request.len() {
-            match relay
-                .socket
-                .write(relay.request.get(relay.sent..).unwrap_or_default())
-            {
-                Ok(count) if count > 0 => relay.sent += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                _ => relay.sent = relay.request.len(),
-            }
-        }
+        relay.send();
         let mut bytes = [0; PIECE];
         match relay.socket.read(&mut bytes) {
             Ok(count) if count > 0 => {
@@ -224,6 +237,7 @@ mod tests {
             panic!("nothing was handed down")
         };
         assert_eq!(read_all(&mut relay), b"operator -;show info\n");
+        assert!(matches!(relay.read(&mut [0]), Ok(0)), "the worker sees the end");
         // An answer that is longer than all socket buffers: the master holds little of it.
         let answer = vec![b'x'; 4 << 20];
         let mut sent = 0;
@@ -237,7 +251,7 @@ mod tests {
             got.extend(read_all(&mut peer));
         }
         drop(relay);
-        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
         while client.work(&VIEW, Some(&link), &poller, 7).is_continue() {
             got.extend(read_all(&mut peer));
         }
