@@ -115,6 +115,8 @@ pub(crate) struct Core {
     pub(crate) case_map: CaseMap,
     /// Streams that found no free buffer.
     pub(crate) buffer_waiters: BufferWaiters,
+    /// How often the loop has looked for events.
+    pub(crate) turn: u64,
     /// The end of `close-spread-time` after a soft stop.
     pub(crate) closed_by: Ticks,
     /// The last refused request and response of each proxy.

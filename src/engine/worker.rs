@@ -219,6 +219,7 @@ impl Worker {
             streams_counter: 0,
             case_map: super::core::case_map(&config),
             buffer_waiters: BufferWaiters::default(),
+            turn: 0,
             closed_by: Ticks::NEVER,
             errors: HashMap::new(),
             errors_total: 0,
@@ -279,6 +280,7 @@ impl Worker {
             let before = self.core.now();
             let waited = self.core.poller.wait(timeout, &mut events);
             self.core.clock.tick();
+            self.core.turn += 1;
             self.idle_share.waited(before, self.core.now());
             for (event, ready) in events.drain(..) {
                 self.dispatch(event, ready);

@@ -276,11 +276,7 @@ impl Stream {
                 self.server = ServerSide::new();
                 self.phase_deadline = Ticks::after(now, proxy.timeouts.connect_ms);
                 self.step = Step::Connect;
-                let front = core.conns.get(self.front);
-                if front.is_some_and(|front| front.ready.any(Ready::READ_CLOSED)) {
-                    // A server next door has accepted by the next turn, before the client's end counts.
-                    return Next::Yield;
-                }
+                self.dialed_in = core.turn;
                 self.wait_connect(core)
             }
             Err(error) => self.dial_failed(core, error),
@@ -421,6 +417,12 @@ impl Stream {
         }
         if conn.ready.any(Ready::WRITE) {
             return self.established(core);
+        }
+        let front = core.conns.get(self.front);
+        if self.dialed_in == core.turn && front.is_some_and(|front| front.ready.any(Ready::READ_CLOSED)) {
+            // A server next door has accepted by the next turn, before the client's end counts. The stream may be
+            // run more than once in one turn.
+            return Next::Yield;
         }
         match self.gone_while_waiting(core, When::Connect) {
             Some(when) => self.give_up(core, when),

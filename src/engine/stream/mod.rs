@@ -225,6 +225,8 @@ pub(crate) struct Stream {
     pub(crate) counted_in: Option<ProxyId>,
     /// The server at which the last attempt failed.
     pub(crate) failed_at: Option<ServerId>,
+    /// The turn of the loop in which a connection to a server was begun.
+    pub(crate) dialed_in: u64,
     /// The connection to the server served others before.
     pub(crate) reused: bool,
     /// One of the attempts at this request was on a connection that served others before.
@@ -316,6 +318,7 @@ impl Stream {
             in_session: false,
             counted_in: None,
             failed_at: None,
+            dialed_in: 0,
             reused: false,
             ever_reused: false,
             assigned: false,
