@@ -688,6 +688,40 @@ fn prompt_of_the_worker_through_the_master() {
     proxy.wait(PATIENCE).expect("SIGTERM ends master and worker");
 }
 
+/// SIGTTOU pauses listeners, as a new process asks for that wants their addresses, and SIGTTIN has all of them listen
+/// again. Clients of a path wait meanwhile; an abstract name is free.
+#[test]
+fn paused_unix_listeners_come_back() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    let origin = Origin::new(Vec::new());
+    let name = format!("rproxy-pause-{}", std::process::id());
+    let text = served(&origin).replace(
+        "frontend fe\n",
+        &format!("frontend fe\n bind unix@{{tmp}}/u\n bind abns@{name}\n"),
+    );
+    let proxy = Setup::new(text).start();
+    let path = proxy.dir.file("u");
+    // HAProxy's abstract names end with the whole of their room.
+    let mut padded = name.into_bytes();
+    padded.resize(107, 0);
+    let abstract_name = SocketAddr::from_abstract_name(&padded).expect("a name");
+    let take = || UnixListener::bind_addr(&abstract_name).ok().map(drop);
+    assert!(take().is_none(), "the name is taken");
+    proxy.signal("TTOU");
+    assert!(wait_for(PATIENCE, take).is_some(), "the name is free");
+    let mut waiting = haproxy_compat::client::Client::unix(&path).expect("the path still listens");
+    proxy.signal("TTIN");
+    assert!(
+        waiting
+            .ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            .starts_with("HTTP/1.1 200 ")
+    );
+    let back = wait_for(PATIENCE, || take().is_none().then_some(()));
+    assert!(back.is_some(), "the name is taken again");
+    proxy.stop();
+}
+
 /// SIGUSR1 to the master is a soft stop of the worker, and the master ends with it.
 #[test]
 fn soft_stop_through_the_master() {

@@ -272,6 +272,16 @@ pub fn bind_all(config: &Config) -> (Vec<Bound>, Vec<BindError>) {
     (bound, errors)
 }
 
+/// A listening socket of its own for one listener; options that the system refuses were reported at the start.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn open(config: &Config, listener: &Listener) -> Result<Socket, Fault> {
+    let socket = make_socket(config, listener)?;
+    start(config, listener, &socket, &mut |_| {})?;
+    Ok(socket)
+}
+
 /// Closes the numbers of inherited descriptors once all lines that name them have copies: a listener that is
 /// closed later must not stay open under its old number.
 fn close_inherited(bound: &[Bound], config: &Config) {

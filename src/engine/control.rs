@@ -8,6 +8,7 @@ use std::os::fd::RawFd;
 
 use socket2::Socket;
 
+use super::bind::Fault;
 use super::conn::{Conn, Owner, Side};
 use super::core::{Core, Wake};
 use super::poll::{Kind, token};
@@ -199,7 +200,7 @@ impl Worker {
             let ListenerOwner::Proxy(id) = config.listener(listening.id).owner else {
                 continue;
             };
-            if listening.pause() {
+            if listening.pause(config.listener(listening.id)) {
                 self.core.state.listener_mut(listening.id).status = ListenerStatus::Paused;
                 self.core.state.proxy_mut(id).paused = true;
             }
@@ -215,11 +216,18 @@ impl Worker {
 
     fn resume(&mut self) {
         let config = self.core.config.clone();
-        for listening in self.listeners.iter_mut().filter(|listening| listening.paused) {
-            let listener = config.listener(listening.id);
-            let backlog = i32::try_from(super::bind::backlog(&config, listener)).unwrap_or(i32::MAX);
-            if listening.resume(backlog) {
-                self.core.state.listener_mut(listening.id).status = ListenerStatus::Open;
+        for (index, listening) in self.listeners.iter_mut().enumerate() {
+            if !listening.paused {
+                continue;
+            }
+            let key = token(Kind::Listener, index as u64);
+            let resumed = listening.resume(&config).and_then(|new| match new {
+                Some(fd) => self.core.poller.register_read(fd, key).map_err(Fault::Listen),
+                None => Ok(()),
+            });
+            match resumed {
+                Ok(()) => self.core.state.listener_mut(listening.id).status = ListenerStatus::Open,
+                Err(fault) => log::warn!("A listener cannot go on: {fault}."),
             }
         }
         for proxy in &config.proxies {

@@ -10,14 +10,16 @@ use std::os::fd::AsRawFd;
 
 use socket2::{SockAddr, Socket};
 
-use super::bind::Bound;
+use super::bind::{self, Bound, Fault};
 use super::core::Core;
 use super::sys;
+use crate::base::addr::Target;
 use crate::base::freq::SECOND_MS;
 use crate::base::ticks::Ticks;
 use crate::base::wheel::Timer;
+use crate::model::config::Config;
 use crate::model::ids::{ListenerId, ProxyId};
-use crate::model::listener::Owner;
+use crate::model::listener::{Listener, Owner};
 use crate::model::state::ListenerStatus;
 use crate::model::txn::Endpoint;
 
@@ -76,22 +78,34 @@ impl Listening {
     pub(crate) fn close(&mut self) {
         self.socket = None;
         self.ready = false;
+        self.paused = false;
     }
 
-    /// Stops taking new connections while the socket stays bound; those that come are refused.
-    pub(crate) fn pause(&mut self) -> bool {
+    /// Stops taking new connections. An IP socket stays bound and refuses them. A UNIX socket that was shut down
+    /// would never listen again, so that clients wait where it has a path; an abstract name, which nobody else could
+    /// take otherwise, is given up.
+    pub(crate) fn pause(&mut self, listener: &Listener) -> bool {
+        let Some(socket) = &self.socket else { return false };
         self.paused = true;
-        let socket = self.socket.as_ref();
-        socket.is_some_and(|socket| socket.shutdown(std::net::Shutdown::Read).is_ok())
+        if matches!(listener.addr.target, Target::Abstract { .. }) {
+            self.socket = None;
+            return true;
+        }
+        let is_unix = socket.local_addr().is_ok_and(|addr| addr.is_unix());
+        is_unix || socket.shutdown(std::net::Shutdown::Read).is_ok()
     }
 
-    /// Listens again after a pause.
-    pub(crate) fn resume(&mut self, backlog: i32) -> bool {
+    /// Listens again after a pause. A new socket is to be registered for events by the caller, who gets its descriptor.
+    pub(crate) fn resume(&mut self, config: &Config) -> Result<Option<i32>, Fault> {
         self.paused = false;
         self.ready = true;
-        self.socket
-            .as_ref()
-            .is_some_and(|socket| socket.listen(backlog).is_ok())
+        let listener = config.listener(self.id);
+        if let Some(socket) = &self.socket {
+            let backlog = i32::try_from(bind::backlog(config, listener)).unwrap_or(i32::MAX);
+            return socket.listen(backlog).map(|()| None).map_err(Fault::Listen);
+        }
+        self.socket = Some(bind::open(config, listener)?);
+        Ok(self.fd())
     }
 
     /// The address it is bound to, for IP sockets.
