@@ -225,17 +225,22 @@ impl Head {
     /// Bytes that HAProxy's logs and statistics count for this head (`%B`, `%U`, `bin`, `bout`): 20 for the
     /// start line beside its parts, names and values of the fields without separators, 1 for the end.
     pub fn counted_len(&self) -> u64 {
-        let line = match self.start {
-            StartLine::Empty => 0,
-            StartLine::Request { name, target, .. } => name.len + target.len,
-            StartLine::Response { code, reason, .. } => code.len + reason.len,
-        };
         let fields: u64 = self
             .slots
             .iter()
             .map(|slot| u64::from(slot.name.len) + u64::from(slot.value.len))
             .sum();
-        20 + u64::from(line) + u64::from(self.version_text.len) + fields + 1
+        self.counted_line_len() + fields + 1
+    }
+
+    /// The part of the start line in [`Self::counted_len`].
+    pub fn counted_line_len(&self) -> u64 {
+        let line = match self.start {
+            StartLine::Empty => 0,
+            StartLine::Request { name, target, .. } => name.len + target.len,
+            StartLine::Response { code, reason, .. } => code.len + reason.len,
+        };
+        20 + u64::from(line) + u64::from(self.version_text.len)
     }
 
     /// The slots in message order.

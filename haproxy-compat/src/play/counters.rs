@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 use crate::cli;
 use crate::proxy::Proxy;
 
-/// Columns that grow by what happens, neither by time nor by who else is there.
+/// Columns that grow by what happens, neither by time nor by who else is there. Not `resbout`, in which HAProxy counts
+/// pages that nobody gets, some of them twice; not `h1_bytes_in` and `h1_bytes_out`, in which it counts what came in
+/// parts again with each part.
 const COLUMNS: &[&str] = &[
     "stot",
     "bin",
     "bout",
+    "reqbin",
+    "reqbout",
+    "resbin",
     "dreq",
     "dresp",
     "ereq",
@@ -41,7 +46,7 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Columns that hold the lengths of error pages, which each program words itself.
-const WITH_PAGES: &[&str] = &["bout"];
+const WITH_PAGES: &[&str] = &["bout", "resbin"];
 
 /// From here on a number of bytes is that of a transfer which stopped in the middle: the kernels' affair.
 const MANY: u64 = 2_000_000;

@@ -150,7 +150,7 @@ impl Stream {
         self.no_reuse = false;
         self.logged = false;
         self.silent = false;
-        self.counted_bytes = (0, 0);
+        self.counted_bytes = [0; 4];
         self.phase_deadline = Ticks::NEVER;
         self.hear_front(begun.at);
         self.step = Step::Request;
@@ -255,34 +255,27 @@ impl Stream {
     /// Adds the bytes of this stream that statistics do not have yet.
     pub(super) fn settle_bytes(&mut self, core: &mut Core) {
         let (fe, be) = (self.session.frontend, self.facts.backend);
-        let now = (self.counted_request(core), self.response.counted);
-        let up = now.0.saturating_sub(self.counted_bytes.0);
-        let down = now.1.saturating_sub(self.counted_bytes.1);
+        let now = [
+            self.counted_request(core),
+            self.request.passed,
+            self.response.counted,
+            self.response.passed,
+        ];
+        let mut more = now;
+        for (more, before) in more.iter_mut().zip(self.counted_bytes) {
+            *more = more.saturating_sub(before);
+        }
         self.counted_bytes = now;
-        let counters = &mut core.state.proxy_mut(fe).counters.fe;
-        counters.in_bytes += up;
-        counters.out_bytes += down;
-        counters.req_in_bytes += up;
-        counters.res_out_bytes += down;
-        counters.h1.in_bytes += up;
-        counters.h1.out_bytes += down;
+        let [_, _, down, _] = more;
+        core.state.proxy_mut(fe).counters.fe.bytes.add(more);
         let listener = &mut core.state.listener_mut(self.session.listener).counters;
-        listener.in_bytes += up;
-        listener.out_bytes += down;
+        listener.bytes.add(more);
         core.state.process.counters.out_bytes += down;
         if self.facts.backend_chosen {
-            let counters = &mut core.state.proxy_mut(be).counters.be;
-            counters.in_bytes += up;
-            counters.out_bytes += down;
-            counters.req_out_bytes += up;
-            counters.res_in_bytes += down;
+            core.state.proxy_mut(be).counters.be.bytes.add(more);
         }
         if let Some(server) = self.facts.server {
-            let counters = &mut core.state.server_mut(server).counters;
-            counters.in_bytes += up;
-            counters.out_bytes += down;
-            counters.req_out_bytes += up;
-            counters.res_in_bytes += down;
+            core.state.server_mut(server).counters.bytes.add(more);
         }
     }
 
@@ -341,7 +334,7 @@ impl Stream {
         // As HAProxy: an early line tells of the request what statistics have by then.
         self.facts.sent_bytes = match self.facts.closed_at {
             Some(_) => self.counted_request(core),
-            None => self.counted_bytes.0,
+            None => self.counted_bytes[0],
         };
         self.facts.received_bytes = self.response.counted;
         core.log_stream(&self.session, &self.facts, self.facts.closed_at.is_some());

@@ -112,6 +112,7 @@ impl Stream {
         let Some(head) = self.request.head.take() else {
             return Moved::Nothing;
         };
+        let (counted, line) = (head.counted_len(), head.counted_line_len());
         let store = self.req.input.storage();
         let room = self.req.pre.room(0);
         let written = write_request(
@@ -128,8 +129,11 @@ impl Stream {
             Ok(written) => {
                 self.req.pre.commit(written.len);
                 self.request.encoding = written.encoding;
+                self.request.passed += counted;
             }
             Err(WriteError::ContentLength | WriteError::Conn(_)) => {
+                // As HAProxy, which has taken the start line when it sees that the rest cannot be.
+                self.request.passed += line;
                 // As HAProxy, whose connection to the server fails over it before the response can.
                 self.count_failed_response(core);
                 self.count_failed_response(core);

@@ -145,6 +145,8 @@ pub(crate) struct Message {
     pub(crate) adjusts_case: bool,
     /// Bytes as logs and statistics count them: heads without separators, bodies without framing.
     pub(crate) counted: u64,
+    /// As many of them as were passed on, in the form in which they were.
+    pub(crate) passed: u64,
 }
 
 impl Default for Message {
@@ -162,6 +164,7 @@ impl Default for Message {
             in_chunk: false,
             adjusts_case: false,
             counted: 0,
+            passed: 0,
         }
     }
 }
@@ -259,8 +262,8 @@ pub(crate) struct Stream {
     pub(crate) logged: bool,
     /// This stream leaves no line.
     pub(crate) silent: bool,
-    /// Bytes of the request and of the response that statistics have already.
-    pub(crate) counted_bytes: (u64, u64),
+    /// Bytes that statistics have already: of the request received and passed on, of the response likewise.
+    pub(crate) counted_bytes: [u64; 4],
     /// Pipes of a spliced relay: request and response.
     pub(crate) pipes: [Option<Pipe>; 2],
     /// The client gets nothing more: its connection is to be closed.
@@ -335,7 +338,7 @@ impl Stream {
             splice_refused: false,
             logged: false,
             silent: false,
-            counted_bytes: (0, 0),
+            counted_bytes: [0; 4],
             pipes: [None, None],
             front_dead: false,
         };

@@ -140,6 +140,9 @@ impl Stream {
             &mut self.response
         };
         message.counted += n as u64;
+        if self.facts.connected_at.is_some() {
+            message.passed += n as u64;
+        }
     }
 
     pub(super) fn note_activity(&mut self, core: &Core) {

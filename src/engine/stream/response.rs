@@ -209,6 +209,7 @@ impl Stream {
         ) {
             Ok(written) => {
                 self.res.pre.commit(written.len);
+                self.response.passed += head.counted_len();
                 if self.step == Step::Exchange {
                     self.response.counted += head.counted_len();
                 }
@@ -484,8 +485,11 @@ impl Stream {
         self.response.encoding = Encoding::Tunnel;
         self.request.encoding = Encoding::Tunnel;
         // What came behind the heads passes too.
-        self.request.counted += self.req.input.len() as u64;
-        self.response.counted += self.res.input.len() as u64;
+        for (message, channel) in [(&mut self.request, &self.req), (&mut self.response, &self.res)] {
+            let behind = channel.input.len() as u64;
+            message.counted += behind;
+            message.passed += behind;
+        }
         let now = core.now();
         self.hear_front(now);
         self.hear_back(now);

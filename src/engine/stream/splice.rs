@@ -193,6 +193,7 @@ impl Stream {
         if turn.filled > 0 {
             message.body.take(turn.filled as u64);
             message.counted += turn.filled as u64;
+            message.passed += turn.filled as u64;
         }
         if turn.emptied > 0 {
             *to = now;

@@ -176,6 +176,7 @@ pub(super) fn stage(
                     Encoding::Identity | Encoding::Tunnel => {
                         channel.body += n;
                         message.counted += n as u64;
+                        message.passed += n as u64;
                     }
                     Encoding::Chunked => {
                         let more = if chunked_in { message.body.left() } else { 0 };
@@ -188,6 +189,7 @@ pub(super) fn stage(
                             return Staged::Full;
                         }
                         message.counted += n as u64;
+                        message.passed += n as u64;
                     }
                 }
             }
@@ -283,7 +285,10 @@ fn take_trailers(
                 }
                 let (store, room) = (channel.input.storage(), channel.pre.room(0));
                 match write_trailers(head, store, &rules, drops, room) {
-                    Ok(written) => channel.pre.commit(written),
+                    Ok(written) => {
+                        channel.pre.commit(written);
+                        message.passed += counted_trailers(head);
+                    }
                     Err(_) => return Some(Staged::Broken(BodyError::TrailersTooLarge)),
                 }
             }

@@ -44,6 +44,29 @@ impl TimeStat {
     }
 }
 
+/// Bytes of streams, as logs count them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByteCounters {
+    /// `bin` and `reqbin`: of requests, received.
+    pub req_in: u64,
+    /// `reqbout`: of requests, passed on.
+    pub req_out: u64,
+    /// `bout` and `resbin`: of responses, received.
+    pub res_in: u64,
+    /// `resbout`: of responses, passed on; answers made here included.
+    pub res_out: u64,
+}
+
+impl ByteCounters {
+    /// Adds to all four, in their order.
+    pub fn add(&mut self, [req_in, req_out, res_in, res_out]: [u64; 4]) {
+        self.req_in += req_in;
+        self.req_out += req_out;
+        self.res_in += res_in;
+        self.res_out += res_out;
+    }
+}
+
 /// Counters that the HTTP/1 side of a proxy keeps (`h1_*` columns).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct H1Counters {
@@ -74,18 +97,8 @@ pub struct FrontendCounters {
     pub conns: u64,
     /// `smax`.
     pub conns_max: u32,
-    /// `bin`.
-    pub in_bytes: u64,
-    /// `bout`.
-    pub out_bytes: u64,
-    /// `reqbin`: request bytes received.
-    pub req_in_bytes: u64,
-    /// `reqbout`: request bytes sent on.
-    pub req_out_bytes: u64,
-    /// `resbin`: response bytes received.
-    pub res_in_bytes: u64,
-    /// `resbout`: response bytes sent on.
-    pub res_out_bytes: u64,
+    /// `bin`, `bout`, `reqbin` and their like.
+    pub bytes: ByteCounters,
     /// `dreq`.
     pub denied_requests: u64,
     /// `dresp`.
@@ -133,18 +146,8 @@ pub struct BackendCounters {
     pub conns_max: u32,
     /// `qmax`.
     pub queue_max: u32,
-    /// `bin`.
-    pub in_bytes: u64,
-    /// `bout`.
-    pub out_bytes: u64,
-    /// `reqbin`.
-    pub req_in_bytes: u64,
-    /// `reqbout`.
-    pub req_out_bytes: u64,
-    /// `resbin`.
-    pub res_in_bytes: u64,
-    /// `resbout`.
-    pub res_out_bytes: u64,
+    /// `bin`, `bout`, `reqbin` and their like.
+    pub bytes: ByteCounters,
     /// `dreq`.
     pub denied_requests: u64,
     /// `dresp`.
@@ -211,18 +214,8 @@ pub struct ServerCounters {
     pub sessions_max: u32,
     /// `qmax`.
     pub queue_max: u32,
-    /// `bin`.
-    pub in_bytes: u64,
-    /// `bout`.
-    pub out_bytes: u64,
-    /// `reqbin`.
-    pub req_in_bytes: u64,
-    /// `reqbout`.
-    pub req_out_bytes: u64,
-    /// `resbin`.
-    pub res_in_bytes: u64,
-    /// `resbout`.
-    pub res_out_bytes: u64,
+    /// `bin`, `bout`, `reqbin` and their like.
+    pub bytes: ByteCounters,
     /// `dresp`.
     pub denied_responses: u64,
     /// `econ`.
@@ -276,10 +269,8 @@ pub struct ListenerCounters {
     pub conns: u64,
     /// `smax`.
     pub conns_max: u32,
-    /// `bin`.
-    pub in_bytes: u64,
-    /// `bout`.
-    pub out_bytes: u64,
+    /// `bin`, `bout`, `reqbin` and their like.
+    pub bytes: ByteCounters,
     /// `dreq`.
     pub denied_requests: u64,
     /// `dresp`.

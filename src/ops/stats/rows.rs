@@ -65,19 +65,19 @@ pub static PROXY_COLUMNS: &[Column] = &[
         Tag::KEPT_COUNTER,
         "Bytes of requests received since the start",
     )
-    .li(|v| U64(v.counters.in_bytes))
-    .fe(|v| U64(v.counters.in_bytes))
-    .sv(|v| U64(v.counters.in_bytes))
-    .be(|v| U64(v.counters.in_bytes)),
+    .li(|v| U64(v.counters.bytes.req_in))
+    .fe(|v| U64(v.counters.bytes.req_in))
+    .sv(|v| U64(v.counters.bytes.req_in))
+    .be(|v| U64(v.counters.bytes.req_in)),
     Column::new(
         "bout",
         Tag::KEPT_COUNTER,
         "Bytes of responses received or made since the start",
     )
-    .li(|v| U64(v.counters.out_bytes))
-    .fe(|v| U64(v.counters.out_bytes))
-    .sv(|v| U64(v.counters.out_bytes))
-    .be(|v| U64(v.counters.out_bytes)),
+    .li(|v| U64(v.counters.bytes.res_in))
+    .fe(|v| U64(v.counters.bytes.res_in))
+    .sv(|v| U64(v.counters.bytes.res_in))
+    .be(|v| U64(v.counters.bytes.res_in)),
     Column::new("dreq", Tag::KEPT_COUNTER, "Requests denied by a rule")
         .li(|v| U64(v.counters.denied_requests))
         .fe(|v| U64(v.counters.denied_requests))
@@ -596,25 +596,25 @@ pub static PROXY_COLUMNS: &[Column] = &[
     )
     .sv(|v| U32(v.state.private_idle_conns)),
     Column::new("reqbin", Tag::KEPT_COUNTER, "Bytes of requests received")
-        .li(|v| U64(v.counters.in_bytes))
-        .fe(|v| U64(v.counters.req_in_bytes))
-        .sv(|v| U64(v.counters.req_in_bytes))
-        .be(|v| U64(v.counters.req_in_bytes)),
+        .li(|v| U64(v.counters.bytes.req_in))
+        .fe(|v| U64(v.counters.bytes.req_in))
+        .sv(|v| U64(v.counters.bytes.req_in))
+        .be(|v| U64(v.counters.bytes.req_in)),
     Column::new("reqbout", Tag::KEPT_COUNTER, "Bytes of requests sent on")
-        .li(|_| U64(0))
-        .fe(|v| U64(v.counters.req_out_bytes))
-        .sv(|v| U64(v.counters.req_out_bytes))
-        .be(|v| U64(v.counters.req_out_bytes)),
+        .li(|v| U64(v.counters.bytes.req_out))
+        .fe(|v| U64(v.counters.bytes.req_out))
+        .sv(|v| U64(v.counters.bytes.req_out))
+        .be(|v| U64(v.counters.bytes.req_out)),
     Column::new("resbin", Tag::KEPT_COUNTER, "Bytes of responses received")
-        .li(|_| U64(0))
-        .fe(|v| U64(v.counters.res_in_bytes))
-        .sv(|v| U64(v.counters.res_in_bytes))
-        .be(|v| U64(v.counters.res_in_bytes)),
+        .li(|v| U64(v.counters.bytes.res_in))
+        .fe(|v| U64(v.counters.bytes.res_in))
+        .sv(|v| U64(v.counters.bytes.res_in))
+        .be(|v| U64(v.counters.bytes.res_in)),
     Column::new("resbout", Tag::KEPT_COUNTER, "Bytes of responses sent on")
-        .li(|v| U64(v.counters.out_bytes))
-        .fe(|v| U64(v.counters.res_out_bytes))
-        .sv(|v| U64(v.counters.res_out_bytes))
-        .be(|v| U64(v.counters.res_out_bytes)),
+        .li(|v| U64(v.counters.bytes.res_out))
+        .fe(|v| U64(v.counters.bytes.res_out))
+        .sv(|v| U64(v.counters.bytes.res_out))
+        .be(|v| U64(v.counters.bytes.res_out)),
 ];
 
 /// The columns of modules, numbered on from [`PROXY_COLUMNS`].
