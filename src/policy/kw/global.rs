@@ -353,7 +353,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
             let _ = cursor.rest();
             Ok(())
         },
-        "key of anonymised dumps; accepted without effect until they come",
+        "key of anonymised answers on the runtime socket; accepted without effect until they come",
     ),
     row(
         "dns-accept-family",
