@@ -54,8 +54,12 @@ fn outcome(text: &str) -> Outcome {
     };
     let mut sink = Sink::new();
     let mut host = MemHost::default();
-    host.directories
-        .extend([b"/tmp".to_vec(), b".".to_vec(), b"../.".to_vec()]);
+    host.directories.extend([
+        b"/tmp".to_vec(),
+        b"/mnt".to_vec(),
+        b".".to_vec(),
+        b"../.".to_vec(),
+    ]);
     host.files.insert(b"/dev/null".to_vec(), Vec::new());
     let config = load(&sources, &cmdline, Rc::new(host), &mut sink);
     let exit = match &config {
