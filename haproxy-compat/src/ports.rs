@@ -28,6 +28,15 @@ pub fn free_ports(count: u16) -> u16 {
         .expect("some free ports in a row")
 }
 
+/// Whether somebody listens in a table of the form of `/proc/net/tcp` at a local address that ends like this: address
+/// and port, or the port alone, in its hexadecimal form.
+pub fn is_listening(table: &str, end: &str) -> bool {
+    table.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(1).is_some_and(|local| local.ends_with(end)) && words.get(3) == Some(&"0A")
+    })
+}
+
 /// Whether nobody has the port, of either family and on any address.
 fn is_free(port: u16) -> bool {
     let wildcard: SocketAddr = (Ipv6Addr::UNSPECIFIED, port).into();

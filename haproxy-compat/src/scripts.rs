@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::parallel;
 use crate::program::{Program, home, on_path, two_numbers};
 
 /// The program that runs scripts: `VTEST` when that is set, else `vtest` or `varnishtest` on PATH.
@@ -45,18 +45,13 @@ pub fn fits(script: &Path, program: &Program) -> bool {
 
 /// Runs scripts with a program; gives the telling part of the output of each that fails.
 pub fn failures(runner: &Path, program: &Path, scripts: &[PathBuf]) -> Vec<String> {
-    let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(text) = failure(runner, program, script) {
-                        failures.lock().expect("no runner panicked").push(text);
-                    }
-                }
-            });
+    let none = |_| ();
+    parallel::each(scripts, 4, none, |(), _, script| {
+        if let Some(text) = failure(runner, program, script) {
+            failures.lock().expect("no runner panicked").push(text);
         }
+        true
     });
     let mut failures = failures.into_inner().expect("no runner panicked");
     failures.sort();

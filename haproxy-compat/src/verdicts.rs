@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::TempDir;
 use crate::play::difference;
 use crate::program::{Program, home};
+use crate::{TempDir, parallel};
 
 /// The settings that every statement of `lines.tsv` starts from.
 const DEFAULTS: &str = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
@@ -111,23 +110,13 @@ pub fn all() -> Vec<Case> {
 
 /// Gives every configuration to both programs.
 pub fn compare<'a>(real: &Program, own: &Program, cases: &'a [Case]) -> Vec<(&'a Case, Outcome)> {
-    let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let dir = TempDir::new();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = cases.get(index) else { return };
-                    let outcome = one(real, own, case, &dir);
-                    outcomes
-                        .lock()
-                        .expect("no player panicked")
-                        .push((index, outcome));
-                }
-            });
-        }
+    let own_directory = |_| TempDir::new();
+    parallel::each(cases, 2, own_directory, |dir, index, case| {
+        let outcome = one(real, own, case, dir);
+        let mut outcomes = outcomes.lock().expect("no player panicked");
+        outcomes.push((index, outcome));
+        true
     });
     let mut outcomes = outcomes.into_inner().expect("no player panicked");
     outcomes.sort_by_key(|(index, _)| *index);

@@ -146,27 +146,27 @@ mod tests {
             let text = show("x\n foo\n", 3, form, severity);
             text.lines().next().map(str::to_owned)
         };
-        let expect = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            first(Form::Parsing, Severity::Warning),
-            expect("[WARNING]  (42) : config : parsing [a.cfg:2] : bad??[1m")
-        );
-        assert_eq!(
-            first(Form::Checked, Severity::Warning),
-            expect("[WARNING]  (42) : parsing [a.cfg:2] : bad??[1m")
-        );
-        assert_eq!(
-            first(Form::CheckedFormat, Severity::Alert),
-            expect("[ALERT]    (42) : Parsing [a.cfg:2]: bad??[1m")
-        );
-        assert_eq!(
-            first(Form::Plain, Severity::Notice),
-            expect("[NOTICE]   (42) : config : bad??[1m")
-        );
-        assert_eq!(
-            first(Form::Bare, Severity::Diag),
-            expect("[DIAG]     (42) : bad??[1m")
-        );
+        for (form, severity, head) in [
+            (
+                Form::Parsing,
+                Severity::Warning,
+                "[WARNING]  (42) : config : parsing [a.cfg:2] :",
+            ),
+            (
+                Form::Checked,
+                Severity::Warning,
+                "[WARNING]  (42) : parsing [a.cfg:2] :",
+            ),
+            (
+                Form::CheckedFormat,
+                Severity::Alert,
+                "[ALERT]    (42) : Parsing [a.cfg:2]:",
+            ),
+            (Form::Plain, Severity::Notice, "[NOTICE]   (42) : config :"),
+            (Form::Bare, Severity::Diag, "[DIAG]     (42) :"),
+        ] {
+            assert_eq!(first(form, severity), Some(format!("{head} bad??[1m")));
+        }
         assert_eq!(show("x\n", 0, Form::Bare, Severity::Alert).lines().count(), 2);
     }
 

@@ -337,26 +337,28 @@ pub fn fork() -> io::Result<Forked> {
 /// # Errors
 /// Those of getgrnam_r(3).
 pub fn group_id(name: &std::ffi::CStr) -> io::Result<Option<u32>> {
-    let mut room = vec![0; NAME_ROOM];
-    loop {
+    with_room(|room| {
         // SAFETY: all-zero bytes are a valid group entry: numbers and null pointers.
         let mut entry: libc::group = unsafe { std::mem::zeroed() };
-        let mut found = std::ptr::null_mut();
+        let (mut found, name) = (std::ptr::null_mut(), name.as_ptr());
         // SAFETY: entry, room and found outlive the call; the length is that of room.
-        let error = unsafe {
-            libc::getgrnam_r(
-                name.as_ptr(),
-                &mut entry,
-                room.as_mut_ptr(),
-                room.len(),
-                &mut found,
-            )
-        };
-        match error {
-            0 => return Ok((!found.is_null()).then_some(entry.gr_gid)),
-            libc::ERANGE if room.len() < NAME_ROOM_MAX => room.resize(room.len() * 2, 0),
-            libc::ENOENT | libc::ESRCH => return Ok(None),
-            error => return Err(io::Error::from_raw_os_error(error)),
+        let error = unsafe { libc::getgrnam_r(name, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+        (error, (!found.is_null()).then_some(entry.gr_gid))
+    })
+}
+
+/// Asks for an entry of the system's databases, with more and more room for its texts until they fit. `ask` gives the
+/// error of the call, 0 for none, and what was found.
+fn with_room(
+    mut ask: impl FnMut(&mut [libc::c_char]) -> (libc::c_int, Option<u32>),
+) -> io::Result<Option<u32>> {
+    let mut room = vec![0; NAME_ROOM];
+    loop {
+        match ask(&mut room) {
+            (0, found) => return Ok(found),
+            (libc::ERANGE, _) if room.len() < NAME_ROOM_MAX => room.resize(room.len() * 2, 0),
+            (libc::ENOENT | libc::ESRCH, _) => return Ok(None),
+            (error, _) => return Err(io::Error::from_raw_os_error(error)),
         }
     }
 }
@@ -662,28 +664,14 @@ pub fn unshare_users() -> io::Result<()> {
 /// # Errors
 /// Those of getpwnam_r(3).
 pub fn user_id(name: &std::ffi::CStr) -> io::Result<Option<u32>> {
-    let mut room = vec![0; NAME_ROOM];
-    loop {
+    with_room(|room| {
         // SAFETY: all-zero bytes are a valid user entry: numbers and null pointers.
         let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
-        let mut found = std::ptr::null_mut();
+        let (mut found, name) = (std::ptr::null_mut(), name.as_ptr());
         // SAFETY: entry, room and found outlive the call; the length is that of room.
-        let error = unsafe {
-            libc::getpwnam_r(
-                name.as_ptr(),
-                &mut entry,
-                room.as_mut_ptr(),
-                room.len(),
-                &mut found,
-            )
-        };
-        match error {
-            0 => return Ok((!found.is_null()).then_some(entry.pw_uid)),
-            libc::ERANGE if room.len() < NAME_ROOM_MAX => room.resize(room.len() * 2, 0),
-            libc::ENOENT | libc::ESRCH => return Ok(None),
-            error => return Err(io::Error::from_raw_os_error(error)),
-        }
-    }
+        let error = unsafe { libc::getpwnam_r(name, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+        (error, (!found.is_null()).then_some(entry.pw_uid))
+    })
 }
 
 fn wait(pid: i32, options: libc::c_int) -> io::Result<Option<Ended>> {

@@ -10,9 +10,9 @@ use crate::engine::service::{Cx, Effects, ErrorSight, Gauges, PoolSight, SideSig
 use crate::model::config::{Config, Declared};
 use crate::model::global::Global;
 use crate::model::ids::{ListenerId, ProxyId, ServerId};
-use crate::model::listener::{Level, Listener, Owner, SeverityOutput, V6Only};
+use crate::model::listener::{Level, Listener, Owner, SeverityOutput};
 use crate::model::proxy::{Balance, Caps, Mode, Proxy};
-use crate::model::server::{PortChoice, ProxyV2Options, Server, Target};
+use crate::model::server::{PortChoice, Server, Target};
 use crate::model::state::State;
 use crate::model::txn::{Endpoint, Stamp};
 use crate::policy::log::calendar::Zone;
@@ -31,66 +31,25 @@ fn listener(id: u32, owner: Owner, addr: Addr, luid: u32, name: Option<&str>, le
     Arc::new(Listener {
         id: ListenerId(id),
         owner,
-        declared: Declared::default(),
-        addr,
         name: name.map(Into::into),
         luid,
-        guid: None,
-        backlog: None,
-        maxconn: 0,
-        nice: 0,
-        v6only: V6Only::System,
-        interface: None,
-        namespace: None,
-        transparent: false,
-        mss: None,
-        cc: None,
-        tfo: false,
-        defer_accept: false,
-        tcp_ut_ms: None,
-        accept_proxy: false,
-        mode: None,
-        uid: None,
-        gid: None,
         level,
-        expose_fd_listeners: false,
         severity_output: SeverityOutput::None,
+        ..Listener::new(addr, Declared::default())
     })
 }
 
 fn server(id: u32, proxy: u32, name: &str, puid: u32) -> Server {
+    let target = Target::Inet {
+        ip: Some(IpAddr::from([127, 0, 0, 1])),
+        port: PortChoice::Fixed(18309),
+        mptcp: false,
+    };
     Server {
         id: ServerId(id),
         proxy: ProxyId(proxy),
-        declared: Declared::default(),
-        name: name.into(),
         puid,
-        guid: None,
-        addr: local(18309),
-        target: Target::Inet {
-            ip: Some(IpAddr::from([127, 0, 0, 1])),
-            port: PortChoice::Fixed(18309),
-            mptcp: false,
-        },
-        hostname: None,
-        weight: 1,
-        backup: false,
-        disabled: false,
-        maxconn: 0,
-        minconn: 0,
-        maxqueue: 0,
-        source: None,
-        namespace: None,
-        send_proxy: None,
-        proxy_v2_options: ProxyV2Options::default(),
-        tfo: false,
-        tcp_ut_ms: None,
-        cc: None,
-        pool_max_conn: None,
-        pool_low_conn: 0,
-        pool_purge_delay_ms: 5000,
-        max_reuse: None,
-        strict_maxconn: false,
+        ..Server::new(name, local(18309), target, Declared::default())
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::ascii::{U64_DIGITS, format_u64};
 use crate::base::iptext::IpText;
 
 /// Who a node is.
@@ -130,9 +131,8 @@ impl Text<'_> {
         match node.port {
             None | Some(NodePort::Unknown) => {}
             Some(NodePort::Number(port)) => {
-                let mut digits = [0; 5];
                 self.put(b":")?;
-                self.put(decimal(port, &mut digits))?;
+                self.put(format_u64(u64::from(port), &mut [0; U64_DIGITS]))?;
             }
             Some(NodePort::Verbatim(port)) => {
                 self.put(b":")?;
@@ -149,18 +149,6 @@ impl Text<'_> {
     fn obfuscated(&mut self, word: &[u8]) -> Result<(), TooLong> {
         self.put(b"_")?;
         self.put(word)
-    }
-}
-
-fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &[u8] {
-    let mut start = digits.len();
-    loop {
-        start -= 1; // five digits hold any u16
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return digits.get(start..).unwrap_or_default();
-        }
     }
 }
 

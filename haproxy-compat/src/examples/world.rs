@@ -4,15 +4,15 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Place, Where};
+use crate::TempDir;
+use crate::netns::Namespaces;
 use crate::program::Program;
-use crate::{PATIENCE, TempDir, wait_for};
 
 /// The namespaces and what runs in them.
 pub(super) struct World {
-    tag: String,
+    net: Namespaces,
     dir: TempDir,
     servers: Vec<Child>,
     proxy: Option<Child>,
@@ -31,69 +31,22 @@ fn end_of(place: Place) -> (&'static str, &'static str) {
 impl World {
     /// Makes namespaces and wires, or tells why that is not possible here.
     pub(super) fn new() -> Result<Self, String> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let tag = format!(
-            "rpx{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
         let world = Self {
-            tag,
+            net: Namespaces::new(&["client", "proxy", "origin"])?,
             dir: TempDir::new(),
             servers: Vec::new(),
             proxy: None,
         };
-        for name in ["client", "proxy", "origin"] {
-            world.ip(&format!("netns add {}", world.namespace(name)))?;
-            world.ip(&format!("-n {} link set lo up", world.namespace(name)))?;
-        }
-        for (near, far) in [(Place::Client, Place::Front), (Place::Back, Place::Origin)] {
-            let ((near, a), (far, b)) = (end_of(near), end_of(far));
-            let (near, far) = (world.namespace(near), world.namespace(far));
-            world.ip(&format!(
-                "-n {near} link add {a} type veth peer name {b} netns {far}"
-            ))?;
-            world.ip(&format!("-n {near} link set {a} up"))?;
-            world.ip(&format!("-n {far} link set {b} up"))?;
+        for ends in [[Place::Client, Place::Front], [Place::Back, Place::Origin]] {
+            world.net.wire(ends.map(end_of))?;
         }
         Ok(world)
-    }
-
-    fn namespace(&self, name: &str) -> String {
-        format!("{}-{name}", self.tag)
-    }
-
-    fn ip(&self, words: &str) -> Result<(), String> {
-        let output = Command::new("ip")
-            .args(words.split(' '))
-            .output()
-            .map_err(|e| format!("ip: {e}"))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(format!(
-            "ip {words}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))
-    }
-
-    /// A program inside a namespace.
-    fn inside(&self, name: &str, program: &Path) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.namespace(name)])
-            .arg(program);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
     }
 
     /// This program in one of its roles.
     fn role(&self, name: &str, role: &str, addr: &str, proto: &str) -> Result<Command, String> {
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
-        let mut command = self.inside(name, &own);
+        let mut command = self.net.inside(name, &own);
         command.args(["role", role, addr, proto]);
         Ok(command)
     }
@@ -102,18 +55,20 @@ impl World {
     pub(super) fn address(&self, place: Place, addr: &str) -> Result<(), String> {
         let (name, device) = end_of(place);
         let nodad = if addr.contains(':') { " nodad" } else { "" };
-        self.ip(&format!(
+        self.net.ip(&format!(
             "-n {} addr add {addr} dev {device}{nodad}",
-            self.namespace(name)
+            self.net.name(name)
         ))
     }
 
     /// Servers send to clients by the proxy, which takes all that comes from them for itself.
     pub(super) fn divert(&self, addr: &str) -> Result<(), String> {
-        let (proxy, origin) = (self.namespace("proxy"), self.namespace("origin"));
-        self.ip(&format!("-n {origin} route add default via {addr}"))?;
-        self.ip(&format!("-n {proxy} rule add iif p1 lookup 100"))?;
-        self.ip(&format!("-n {proxy} route add local 0.0.0.0/0 dev lo table 100"))
+        let (proxy, origin) = (self.net.name("proxy"), self.net.name("origin"));
+        self.net
+            .ip(&format!("-n {origin} route add default via {addr}"))?;
+        self.net.ip(&format!("-n {proxy} rule add iif p1 lookup 100"))?;
+        self.net
+            .ip(&format!("-n {proxy} route add local 0.0.0.0/0 dev lo table 100"))
     }
 
     /// Starts a server and waits until it listens.
@@ -133,7 +88,7 @@ impl World {
     /// Starts the program and waits until it listens where it will be asked.
     pub(super) fn start(&mut self, program: &Program, example: &Path, addr: &str) -> Result<(), String> {
         let log = File::create(self.dir.file("output")).map_err(|e| e.to_string())?;
-        let mut command = self.inside("proxy", &program.path);
+        let mut command = self.net.inside("proxy", &program.path);
         command.arg("-db").arg("-f").arg(example).stderr(log);
         self.proxy = Some(command.spawn().map_err(|e| e.to_string())?);
         self.await_listener("proxy", addr).map_err(|e| {
@@ -144,23 +99,9 @@ impl World {
 
     fn await_listener(&self, name: &str, addr: &str) -> Result<(), String> {
         let addr: SocketAddr = addr.parse().map_err(|e| format!("{addr}: {e}"))?;
-        let port = format!(":{:04X}", addr.port());
-        let listens = |text: &str| {
-            text.lines().any(|line| {
-                let words: Vec<&str> = line.split_whitespace().collect();
-                words.get(1).is_some_and(|w| w.ends_with(&port)) && words.get(3) == Some(&"0A")
-            })
-        };
-        let up = wait_for(PATIENCE, || {
-            let output = self
-                .inside(name, Path::new("cat"))
-                .args(["/proc/net/tcp", "/proc/net/tcp6"])
-                .stdout(Stdio::piped())
-                .output()
-                .ok()?;
-            listens(&String::from_utf8_lossy(&output.stdout)).then_some(())
-        });
-        up.ok_or_else(|| format!("nobody listens at {addr}"))
+        let up = self.net.await_listener(name, addr.port());
+        up.then_some(())
+            .ok_or_else(|| format!("nobody listens at {addr}"))
     }
 
     /// Asks once; gives what the client saw.
@@ -206,13 +147,9 @@ fn lines_of(bytes: &[u8]) -> Vec<String> {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // `ip netns exec` becomes the program: its pid is the program's.
         for child in self.servers.iter_mut().chain(self.proxy.as_mut()) {
             let _ = child.kill();
             let _ = child.wait();
-        }
-        for name in ["client", "proxy", "origin"] {
-            let _ = self.ip(&format!("netns del {}", self.namespace(name)));
         }
     }
 }

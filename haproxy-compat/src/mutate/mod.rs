@@ -10,12 +10,12 @@ mod site;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use copy::Copy;
 use site::{Kind, Site};
 
+use crate::parallel;
 use crate::play::File;
 use crate::program::Program;
 use crate::verdicts;
@@ -66,27 +66,19 @@ impl Plan {
         let start = Instant::now();
         let sites = site::drawn(self.seed, &self.only);
         println!("{} places to break, seed {}", sites.len(), self.seed);
-        let (next, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
         let tally: Mutex<Tally> = Mutex::default();
-        std::thread::scope(|scope| {
-            for job in 0..self.jobs {
-                let (sites, next, enough, tally) = (&sites, &next, &enough, &tally);
-                scope.spawn(move || {
-                    let copy = Copy::new(&self.target.join(format!("mutants-{job}")));
-                    assert!(copy.build().is_ok(), "the unbroken copy does not build");
-                    while !enough.load(Ordering::Relaxed) {
-                        let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                            return;
-                        };
-                        let fate = fate(&copy, site);
-                        let mut tally = tally.lock().expect("no player panicked");
-                        if tally.judged() < self.count {
-                            tally.note(site, fate);
-                        }
-                        enough.fetch_or(tally.judged() >= self.count, Ordering::Relaxed);
-                    }
-                });
+        let copy = |job| {
+            let copy = Copy::new(&self.target.join(format!("mutants-{job}")));
+            assert!(copy.build().is_ok(), "the unbroken copy does not build");
+            copy
+        };
+        parallel::each(&sites, self.jobs, copy, |copy, _, site| {
+            let fate = fate(copy, site);
+            let mut tally = tally.lock().expect("no player panicked");
+            if tally.judged() < self.count {
+                tally.note(site, fate);
             }
+            tally.judged() < self.count
         });
         let tally = tally.into_inner().expect("no player panicked");
         tally.print(start.elapsed().as_secs())

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{File, parse, run, show};
+use crate::parallel;
 use crate::program::{Program, home};
 
 /// How many cases one process serves at most: enough to save starts, few enough to run side by side.
@@ -135,24 +135,12 @@ impl File {
     /// Plays groups side by side until a few cases came out wrong: a broken program may let every case wait for long.
     fn suspects(&self, program: &Program, groups: &[Vec<usize>]) -> Vec<usize> {
         let suspects: Mutex<Vec<usize>> = Mutex::default();
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..groups.len().min(SIDE_BY_SIDE) {
-                scope.spawn(|| {
-                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        run::group(program, group, self, false, |index, lines| {
-                            let mut suspects = suspects.lock().expect("no player panicked");
-                            if self.cases[index].expected != lines {
-                                suspects.push(index);
-                            }
-                            suspects.len() < SUSPECTS
-                        });
-                        if suspects.lock().expect("no player panicked").len() >= SUSPECTS {
-                            return;
-                        }
-                    }
-                });
+        self.side_by_side(program, groups, false, |index, lines| {
+            let mut suspects = suspects.lock().expect("no player panicked");
+            if self.cases[index].expected != lines {
+                suspects.push(index);
             }
+            suspects.len() < SUSPECTS
         });
         suspects.into_inner().expect("no player panicked")
     }
@@ -193,21 +181,31 @@ impl File {
     /// Plays groups side by side.
     fn observe(&self, program: &Program, groups: &[Vec<usize>], record: bool) -> Observations {
         let results: Mutex<Observations> = Mutex::default();
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..groups.len().min(SIDE_BY_SIDE) {
-                scope.spawn(|| {
-                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        run::group(program, group, self, record, |index, lines| {
-                            let mut results = results.lock().expect("no player panicked");
-                            results.entry(index).or_default().extend(lines);
-                            true
-                        });
-                    }
-                });
-            }
+        self.side_by_side(program, groups, record, |index, lines| {
+            let mut results = results.lock().expect("no player panicked");
+            results.entry(index).or_default().extend(lines);
+            true
         });
         results.into_inner().expect("no player panicked")
+    }
+
+    /// Plays groups side by side until `done` wants no more.
+    fn side_by_side(
+        &self,
+        program: &Program,
+        groups: &[Vec<usize>],
+        record: bool,
+        done: impl Fn(usize, Vec<String>) -> bool + Sync,
+    ) {
+        let none = |_| ();
+        parallel::each(groups, SIDE_BY_SIDE, none, |(), _, group| {
+            let mut go_on = true;
+            run::group(program, group, self, record, |index, lines| {
+                go_on = done(index, lines);
+                go_on
+            });
+            go_on
+        });
     }
 }
 

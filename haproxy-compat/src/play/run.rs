@@ -562,9 +562,5 @@ fn free_address() -> SocketAddr {
 /// Whether somebody listens on a port of 127.0.0.1, as the kernel tells it.
 fn is_listening(addr: SocketAddr) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let local = format!("0100007F:{:04X}", addr.port());
-    table.lines().any(|l| {
-        let words: Vec<&str> = l.split_whitespace().collect();
-        words.get(1) == Some(&local.as_str()) && words.get(3) == Some(&"0A")
-    })
+    crate::ports::is_listening(&table, &format!("0100007F:{:04X}", addr.port()))
 }

@@ -63,12 +63,8 @@ pub(crate) const fn negatable(
     doc: &'static str,
 ) -> Keyword<Draft> {
     Keyword {
-        name,
-        place,
-        arity,
         negatable: true,
-        parse,
-        doc,
+        ..row(name, place, arity, parse, doc)
     }
 }
 

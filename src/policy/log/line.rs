@@ -4,6 +4,7 @@
 //! differs by kind: text and encoded strings are cut, numbers, dates and quoted texts disappear as a whole, and
 //! either way the line ends there. Source: behaviour of HAProxy 3.4.0; manual, "Custom log format", flags `E`, `Q`.
 
+use crate::base::ascii::{U64_DIGITS, format_u64};
 use crate::model::format::Flags;
 
 /// The line is full: nothing may be added after the point that was reached.
@@ -90,24 +91,15 @@ impl<'a> Line<'a> {
 
     /// A number in decimal, or nothing.
     pub fn number(&mut self, value: i64) -> Result<(), Full> {
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        let mut left = value.unsigned_abs();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
+        let mut scratch = [0; U64_DIGITS];
+        let digits = format_u64(value.unsigned_abs(), &mut scratch);
         if value < 0 {
-            if digits.len() - at + 1 > self.room() {
+            if digits.len() + 1 > self.room() {
                 return Err(Full);
             }
             self.push(b'-')?;
         }
-        self.whole(&digits[at..])
+        self.whole(digits)
     }
 
     /// A number in hexadecimal capitals, padded with zeros to `width` (at most 16).

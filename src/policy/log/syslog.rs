@@ -4,6 +4,7 @@
 //! datagram out allocates nothing once the buffer has grown. Sources: configuration manual, `log` (formats, `len`, `sample`, levels), RFC 3164, RFC 5424.
 
 use super::calendar::{Civil, Zone, set_microseconds};
+use crate::base::ascii::{U64_DIGITS, format_u64};
 use crate::model::logging::{LogHeader, LogSample, LogSink, LogTarget};
 
 /// Severity of a message, from 0 (emerg) to 7 (debug).
@@ -277,18 +278,7 @@ fn write_header(
 }
 
 fn pid(parts: &mut Parts<'_>, pid: u32) {
-    let mut digits = [0u8; 10];
-    let mut at = digits.len();
-    let mut left = pid;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    parts.part(&digits[at..]);
+    parts.part(format_u64(u64::from(pid), &mut [0; U64_DIGITS]));
 }
 
 #[cfg(test)]
