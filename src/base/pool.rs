@@ -115,9 +115,19 @@ pub struct BufLimits {
     pub reserve: usize,
 }
 
-/// Buffers of one capacity.
+/// Size of a burst buffer, in bytes: what a core's cache holds twice, and enough that calls are few.
+pub const BURST_LEN: usize = 131_072;
+
+/// Burst buffers at once, all but the one at work holding what a consumer did not take.
+const BURSTS_MAX: usize = 64;
+
+/// Unused burst buffers that are kept.
+const BURSTS_IDLE_MAX: usize = 2;
+
+/// Buffers of one capacity, and a few large ones that bulk data rushes through.
 pub struct BufPool {
     pool: Pool<Buf>,
+    bursts: Option<Pool<Buf>>,
     capacity: usize,
     reserve: usize,
 }
@@ -130,9 +140,35 @@ impl BufPool {
         let hard = limits.map(|limits| limits.limit.saturating_add(limits.reserve));
         Self {
             pool: Pool::new(max_idle, hard, Buf::clear),
+            bursts: None,
             capacity,
             reserve: limits.map_or(0, |limits| limits.reserve),
         }
+    }
+
+    /// The same with burst buffers.
+    #[must_use]
+    pub fn with_bursts(mut self) -> Self {
+        debug_assert!(self.capacity < BURST_LEN, "a buffer is known by its size");
+        self.bursts = Some(Pool::new(BURSTS_IDLE_MAX, Some(BURSTS_MAX), Buf::clear));
+        self
+    }
+
+    /// An empty burst buffer, of [`BURST_LEN`] bytes; `None` where there are none, or too many are in use.
+    pub fn take_burst(&mut self) -> Option<Buf> {
+        self.bursts.as_mut()?.take(|| Buf::with_capacity(BURST_LEN))
+    }
+
+    /// Whether this is a burst buffer.
+    #[must_use]
+    pub fn is_burst(&self, buf: &Buf) -> bool {
+        buf.capacity() > self.capacity
+    }
+
+    /// The counters of the burst buffers.
+    #[must_use]
+    pub fn burst_stats(&self) -> PoolStats {
+        self.bursts.as_ref().map(Pool::stats).unwrap_or_default()
     }
 
     /// An empty buffer; `None` when what is left is for more urgent things.
@@ -162,10 +198,16 @@ impl BufPool {
         self.pool.limit.is_some()
     }
 
-    /// Gives a buffer back, with or without data. A [`Buf::empty`] place-holder is ignored, so that the
+    /// Gives a buffer of either size back, with or without data. A [`Buf::empty`] place-holder is ignored, so that the
     /// buffers of a closing stream can be given back without asking which ones were lent away.
     pub fn put(&mut self, buf: Buf) {
         if !buf.is_allocated() {
+            return;
+        }
+        if let Some(bursts) = &mut self.bursts
+            && buf.capacity() == BURST_LEN
+        {
+            bursts.put(buf);
             return;
         }
         debug_assert_eq!(buf.capacity(), self.capacity, "a buffer of another pool");
@@ -177,7 +219,7 @@ impl BufPool {
         self.put(std::mem::take(place));
     }
 
-    /// Size of each buffer, in bytes.
+    /// Size of each usual buffer, in bytes.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -271,6 +313,24 @@ mod tests {
         );
         assert_eq!(pool.trim(), 1);
         assert_eq!(pool.stats().allocated, 0);
+    }
+
+    #[test]
+    fn bursts_are_known_by_their_size_and_few() {
+        let mut pool = BufPool::new(64, 10, None);
+        assert!(pool.take_burst().is_none());
+        let mut pool = pool.with_bursts();
+        let burst = pool.take_burst().unwrap();
+        let usual = pool.take(Urgency::Begin).unwrap();
+        assert!(pool.is_burst(&burst) && !pool.is_burst(&usual));
+        assert_eq!((burst.capacity(), pool.burst_stats().in_use), (BURST_LEN, 1));
+        pool.put(burst);
+        pool.put(usual);
+        assert_eq!((pool.burst_stats().in_use, pool.stats().in_use), (0, 0));
+        let all: Vec<_> = std::iter::from_fn(|| pool.take_burst()).collect();
+        assert_eq!(all.len(), BURSTS_MAX);
+        all.into_iter().for_each(|burst| pool.put(burst));
+        assert_eq!(pool.burst_stats().allocated, BURSTS_IDLE_MAX);
     }
 
     #[test]

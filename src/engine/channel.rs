@@ -70,6 +70,8 @@ pub(crate) struct Channel {
     pub(crate) read_closed: bool,
     /// The consumer was told the end.
     pub(crate) write_closed: bool,
+    /// The last read took all it was given room for: more waits.
+    pub(crate) filled: bool,
     /// Bytes received from the producer so far.
     pub(crate) received: u64,
     /// Bytes taken by the consumer so far.
@@ -145,9 +147,41 @@ impl Channel {
         true
     }
 
+    /// Puts an empty burst buffer where input is to be received. False: the place holds something, or there is none.
+    pub(crate) fn open_burst(&mut self, bufs: &mut BufPool) -> bool {
+        if bufs.is_burst(&self.input) {
+            return true;
+        }
+        if !self.input.is_empty() {
+            return false;
+        }
+        let Some(burst) = bufs.take_burst() else {
+            return false;
+        };
+        bufs.put(std::mem::replace(&mut self.input, burst));
+        true
+    }
+
+    /// Moves what is left of a burst to a usual buffer, if it fits. A parser that has begun follows its bytes.
+    pub(crate) fn close_burst(&mut self, bufs: &mut BufPool) {
+        if !bufs.is_burst(&self.input) || self.input.len() > bufs.capacity() {
+            return;
+        }
+        let mut usual = Buf::empty();
+        if !self.input.is_empty() {
+            match bufs.take(Urgency::Response) {
+                Some(buf) => usual = buf,
+                None => return,
+            }
+            usual.push(self.input.data());
+        }
+        bufs.put(std::mem::replace(&mut self.input, usual));
+    }
+
     /// Gives empty buffers back to the pool. Where buffers are few, `pre` stays as long as `input` holds something:
     /// it may be what the rest needs to go out.
     pub(crate) fn give_back_empty(&mut self, bufs: &mut BufPool) {
+        self.close_burst(bufs);
         let keeps_pre = bufs.is_limited() && !self.input.is_empty();
         if self.pre.is_allocated() && self.pre.is_empty() && !keeps_pre {
             bufs.put_from(&mut self.pre);
@@ -174,6 +208,7 @@ impl Channel {
         self.tail = Tail::None;
         self.tail_sent = 0;
         self.write_closed = false;
+        self.filled = false;
         self.received = self.input.len() as u64;
         self.sent = 0;
     }
@@ -181,13 +216,21 @@ impl Channel {
     /// Receives once into the input, leaving the last `reserve` bytes of the buffer free. `None` when there
     /// is no room.
     pub(crate) fn receive(&mut self, conn: &mut Conn, reserve: usize) -> Option<Io> {
-        if self.input.room_len(reserve) == 0 {
+        self.receive_most(conn, reserve, usize::MAX)
+    }
+
+    /// The same, of no more than `most` bytes.
+    pub(crate) fn receive_most(&mut self, conn: &mut Conn, reserve: usize, most: usize) -> Option<Io> {
+        let room = self.input.room(reserve);
+        let length = room.len().min(most);
+        if length == 0 {
             return None;
         }
-        let io = conn.receive(self.input.room(reserve));
+        let io = conn.receive(&mut room[..length]);
         match io {
             Io::Done(n) => {
                 self.input.commit(n);
+                self.filled = n == length;
                 self.received += n as u64;
             }
             Io::Closed => self.read_closed = true,

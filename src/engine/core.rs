@@ -216,10 +216,12 @@ impl Core {
     /// Bytes at the end of each buffer that only edits of heads may use: buffers have `tune.maxrewrite` bytes
     /// beyond `tune.bufsize` for them.
     pub(crate) fn reserve(&self) -> usize {
-        let tune = &self.config.global.tune;
-        self.bufs
-            .capacity()
-            .saturating_sub(input_limit(tune.bufsize) as usize)
+        self.bufs.capacity().saturating_sub(self.input_limit())
+    }
+
+    /// Bytes of a message that a usual buffer receives at most.
+    pub(crate) fn input_limit(&self) -> usize {
+        input_limit(self.config.global.tune.bufsize) as usize
     }
 
     /// Settings of message parsers.

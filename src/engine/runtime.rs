@@ -17,13 +17,14 @@ use super::service::{
 };
 use super::stream::{Step, Stream};
 use super::worker::Worker;
-use crate::base::pool::PoolStats;
+use crate::base::pool::{BURST_LEN, PoolStats};
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
 use crate::base::wheel::{Due, Timer};
 use crate::model::config::Config;
 use crate::model::ids::{ListenerId, ProxyId};
 use crate::model::listener::{Level, Owner};
+use crate::proto::head::Head;
 
 /// Bytes read or produced at a time.
 const PIECE_BYTES: usize = 16_384;
@@ -272,20 +273,7 @@ impl Worker {
         let view = View {
             streams: &self.streams,
             conns: &core.conns,
-            pools: [
-                ("buffer", core.bufs.capacity(), core.bufs.stats()),
-                ("head", size_of::<crate::proto::head::Head>(), core.heads.stats()),
-                (
-                    "stream",
-                    size_of::<Stream>(),
-                    slots_stats(self.streams.len(), self.streams.peak()),
-                ),
-                (
-                    "connection",
-                    size_of::<Conn>(),
-                    slots_stats(core.conns.len(), core.conns.peak()),
-                ),
-            ],
+            pools: pools(core, &self.streams),
             gauges,
             errors: &core.errors,
             errors_total: core.errors_total,
@@ -340,24 +328,31 @@ impl Worker {
 
     /// A pool by its number, as the runtime socket sees it.
     pub(super) fn pool(&self, number: usize) -> Option<PoolSight> {
-        let core = &self.core;
-        let (name, object_bytes, stats) = match number {
-            0 => ("buffer", core.bufs.capacity(), core.bufs.stats()),
-            1 => ("head", size_of::<crate::proto::head::Head>(), core.heads.stats()),
-            2 => (
-                "stream",
-                size_of::<Stream>(),
-                slots_stats(self.streams.len(), self.streams.peak()),
-            ),
-            3 => (
-                "connection",
-                size_of::<Conn>(),
-                slots_stats(core.conns.len(), core.conns.peak()),
-            ),
-            _ => return None,
-        };
-        Some(sight(name, object_bytes, stats))
+        let all = pools(&self.core, &self.streams);
+        let (name, object_bytes, stats) = all.get(number)?;
+        Some(sight(name, *object_bytes, *stats))
     }
+}
+
+/// The pools of a loop: name, bytes of an object, counters.
+type PoolTable = [(&'static str, usize, PoolStats); 5];
+
+fn pools(core: &Core, streams: &Slots<Box<Stream>>) -> PoolTable {
+    [
+        ("buffer", core.bufs.capacity(), core.bufs.stats()),
+        ("burst_buffer", BURST_LEN, core.bufs.burst_stats()),
+        ("head", size_of::<Head>(), core.heads.stats()),
+        (
+            "stream",
+            size_of::<Stream>(),
+            slots_stats(streams.len(), streams.peak()),
+        ),
+        (
+            "connection",
+            size_of::<Conn>(),
+            slots_stats(core.conns.len(), core.conns.peak()),
+        ),
+    ]
 }
 
 fn slots_stats(len: usize, peak: usize) -> PoolStats {
@@ -424,7 +419,7 @@ impl RuntimeConn {
 struct View<'a> {
     streams: &'a Slots<Box<Stream>>,
     conns: &'a Slots<Conn>,
-    pools: [(&'static str, usize, PoolStats); 4],
+    pools: PoolTable,
     gauges: Gauges,
     errors: &'a std::collections::HashMap<(ProxyId, bool), CapturedError>,
     errors_total: u32,

@@ -104,6 +104,25 @@ pub fn sockopt(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<l
     Ok(value)
 }
 
+/// Bytes that the send queue of a socket still takes, about: it is filled in units of packets.
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn send_room_len(fd: RawFd) -> io::Result<usize> {
+    // The indices of sock_diag(7): memory of the send queue as datagram and UNIX sockets count it, its limit, and
+    // its use as TCP counts it.
+    const WMEM_ALLOC: usize = 2;
+    const SNDBUF: usize = 3;
+    const WMEM_QUEUED: usize = 5;
+    let mut memory = [0_u32; 9];
+    let mut length = length_of::<[u32; 9]>();
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_MEMINFO);
+    // SAFETY: `memory` and `length` live during the call, and `length` tells the size of `memory`.
+    check(unsafe { libc::getsockopt(fd, level, name, memory.as_mut_ptr().cast(), &raw mut length) })?;
+    let used = memory[WMEM_ALLOC].max(memory[WMEM_QUEUED]);
+    Ok(memory[SNDBUF].saturating_sub(used) as usize)
+}
+
 /// Sets an integer socket option.
 ///
 /// # Errors

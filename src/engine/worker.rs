@@ -24,12 +24,13 @@ use super::runtime::Runtime;
 use super::service::Services;
 use super::stream::{Outcome, Stream};
 use super::tunnel::Pipes;
-use crate::base::pool::{BufLimits, BufPool, Pool};
+use crate::base::pool::{BURST_LEN, BufLimits, BufPool, Pool};
 use crate::base::rng::Rng;
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
 use crate::base::wheel::{Due, Timer, Wheel};
 use crate::model::config::Config;
+use crate::model::global::Tune;
 use crate::model::ids::{ListenerId, ProxyId, ServerId};
 use crate::model::listener::Owner as ListenerOwner;
 use crate::model::proxy::Mode;
@@ -163,6 +164,19 @@ impl Duty {
     }
 }
 
+/// The pool of buffers that the configuration asks for.
+fn buffers(tune: &Tune) -> BufPool {
+    let limits = (tune.buffers_limit > 0).then_some(BufLimits {
+        limit: tune.buffers_limit as usize,
+        reserve: tune.buffers_reserve.max(RESERVE_MIN) as usize,
+    });
+    let capacity = tune.bufsize as usize + tune.maxrewrite as usize;
+    let bufs = BufPool::new(capacity, IDLE_BUFFERS_MAX, limits);
+    // Who asks for little memory gets no large buffers, and who asks for larger ones has them.
+    let wants_bursts = limits.is_none() && tune.bufsize >= Tune::default().bufsize && capacity < BURST_LEN;
+    if wants_bursts { bufs.with_bursts() } else { bufs }
+}
+
 impl Worker {
     /// A loop ready to run.
     ///
@@ -194,21 +208,13 @@ impl Worker {
                     .then(|| Balancer::of(&config, &state, id, rng.next_u64()))
             })
             .collect();
-        let limits = (tune.buffers_limit > 0).then_some(BufLimits {
-            limit: tune.buffers_limit as usize,
-            reserve: tune.buffers_reserve.max(RESERVE_MIN) as usize,
-        });
         let mut core = Core {
             wheel: Wheel::new(),
             conns: Slots::new(),
             idle: IdleConns::new(&config),
             balancers,
             queues: Queues::new(),
-            bufs: BufPool::new(
-                tune.bufsize as usize + tune.maxrewrite as usize,
-                IDLE_BUFFERS_MAX,
-                limits,
-            ),
+            bufs: buffers(tune),
             heads: Pool::new(IDLE_OBJECTS_MAX, None, Head::clear),
             pipes: Pipes::new(state.process.maxpipes, tune.pipesize),
             logger: Logger::new(pid, &hostname),

@@ -132,6 +132,7 @@ impl Stream {
             front.begun = begun;
             front.streams = front.streams.saturating_add(1);
         }
+        self.req.close_burst(&mut core.bufs);
         self.req.restart();
         self.res.give_back(&mut core.bufs);
         self.res.restart();

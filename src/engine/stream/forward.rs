@@ -8,6 +8,7 @@ use super::super::channel::{Flushed, Places};
 use super::super::conn::Io;
 use super::super::core::Core;
 use super::super::poll::Ready;
+use super::burst::TURN_LEN;
 use super::fields::PROXY_HEADER_MAX;
 use super::stage::{Staged, stage};
 use super::{Flow, Next, Step, Stream};
@@ -35,7 +36,11 @@ pub(super) enum Moved {
 impl Stream {
     /// Moves both directions until neither can go on.
     pub(super) fn exchange(&mut self, core: &mut Core) -> Next {
+        let begun_len = self.received_len();
         for _ in 0..READS_MAX {
+            if self.received_len() - begun_len >= TURN_LEN {
+                break;
+            }
             let request = self.push_request(core);
             if request == Moved::Left {
                 return Next::Go;
@@ -232,6 +237,7 @@ impl Stream {
             Some(conn) if !conn.ready.any(Ready::READ) => return Io::Blocked,
             Some(_) => {}
         }
+        let most = self.open_request_burst(core);
         if !self.borrow(core, true, self.request.body_places()) {
             return Io::Blocked;
         }
@@ -242,7 +248,7 @@ impl Stream {
         if self.req.input.room_len(reserve) == 0 {
             self.req.input.compact();
         }
-        let io = self.req.receive(conn, reserve).unwrap_or(Io::Blocked);
+        let io = self.req.receive_most(conn, reserve, most).unwrap_or(Io::Blocked);
         if let Io::Done(_) = io {
             self.hear_front(core.clock.now());
         }

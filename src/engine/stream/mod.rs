@@ -11,6 +11,7 @@
 //! one stream never holds up the others. Steps in their files: request, assign, forward, response, reply, end.
 
 mod assign;
+mod burst;
 mod end;
 mod fields;
 mod forward;
@@ -380,7 +381,11 @@ impl Stream {
                     self.arm(core);
                     return Outcome::Live;
                 }
-                Next::Yield => break,
+                Next::Yield => {
+                    self.req.close_burst(&mut core.bufs);
+                    self.res.close_burst(&mut core.bufs);
+                    break;
+                }
                 Next::Over => return Outcome::Over,
             }
         }

@@ -8,6 +8,7 @@ use super::super::channel::{Flushed, Places};
 use super::super::conn::Io;
 use super::super::core::Core;
 use super::super::poll::Ready;
+use super::burst::TURN_LEN;
 use super::forward::{Moved, READS_MAX};
 use super::{Next, Step, Stream};
 use crate::base::slab::Key;
@@ -23,7 +24,11 @@ impl Stream {
             self.greets = false;
             self.put_proxy_header(core);
         }
+        let begun_len = self.received_len();
         for _ in 0..READS_MAX {
+            if self.received_len() - begun_len >= TURN_LEN {
+                break;
+            }
             let up = self.pass(core, true);
             if up == Moved::Left {
                 return Next::Go;
@@ -110,6 +115,7 @@ impl Stream {
             Some(conn) if !conn.ready.any(Ready::READ) => return Moved::Nothing,
             Some(_) => {}
         }
+        let most = self.open_relay_burst(core, upward, to);
         if !self.borrow(core, upward, Places::Input) {
             return Moved::Nothing;
         }
@@ -117,7 +123,7 @@ impl Stream {
             return Moved::Nothing;
         };
         let channel = if upward { &mut self.req } else { &mut self.res };
-        match channel.receive(conn, 0).unwrap_or(Io::Blocked) {
+        match channel.receive_most(conn, 0, most).unwrap_or(Io::Blocked) {
             Io::Done(n) => {
                 self.count_passed(n, upward);
                 self.note_activity(core);

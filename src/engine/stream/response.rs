@@ -41,6 +41,7 @@ impl Stream {
         if self.res.input.is_empty() && !self.back_may_read(core) && !self.res.read_closed {
             return Moved::Nothing;
         }
+        let most = self.open_response_burst(core);
         if !self.borrow(core, false, Places::Both) {
             return Moved::Nothing;
         }
@@ -69,7 +70,7 @@ impl Stream {
                 // Interim responses used up the room; the parser follows the bytes.
                 self.res.input.compact();
             }
-            match self.read_response(core) {
+            match self.read_response(core, most) {
                 Io::Done(_) => {}
                 Io::Blocked => return Moved::Nothing,
                 Io::Closed => {}
@@ -92,18 +93,21 @@ impl Stream {
             return Parsed::NeedMore;
         };
         let input = &mut self.res.input;
-        let unread = u32::try_from(input.start()).unwrap_or(0)..u32::try_from(input.end()).unwrap_or(0);
-        let full = input.room_len_compacted(core.reserve()) == 0;
+        // What one buffer holds is all that a head may take, whatever the size of this one.
+        let limit = core.input_limit();
+        let full = input.len() >= limit;
+        let end = input.start() + input.len().min(limit);
+        let unread = u32::try_from(input.start()).unwrap_or(0)..u32::try_from(end).unwrap_or(0);
         parser.parse(input.storage_mut(), unread, full, head)
     }
 
-    fn read_response(&mut self, core: &mut Core) -> Io {
+    fn read_response(&mut self, core: &mut Core, most: usize) -> Io {
         let reserve = core.reserve();
         let Some(conn) = self.back.and_then(|back| core.conns.get_mut(back)) else {
             self.res.read_closed = true;
             return Io::Closed;
         };
-        let io = self.res.receive(conn, reserve).unwrap_or(Io::Blocked);
+        let io = self.res.receive_most(conn, reserve, most).unwrap_or(Io::Blocked);
         match io {
             Io::Done(_) => self.hear_back(core.clock.now()),
             Io::Closed => self.server.input_closed(),
@@ -264,13 +268,17 @@ impl Stream {
             if self.res.read_closed {
                 return self.response_broken(core);
             }
-            if self.back_may_read(core) && !self.borrow(core, false, self.response.body_places()) {
-                return moved;
+            let mut most = usize::MAX;
+            if self.back_may_read(core) {
+                most = self.open_response_burst(core);
+                if !self.borrow(core, false, self.response.body_places()) {
+                    return moved;
+                }
             }
             if self.res.input.room_len(core.reserve()) == 0 {
                 self.res.input.compact();
             }
-            match self.read_response(core) {
+            match self.read_response(core, most) {
                 Io::Done(_) if moved == Moved::Some => return Moved::Some,
                 Io::Done(_) => moved = Moved::Some,
                 Io::Blocked => return moved,
@@ -419,7 +427,9 @@ impl Stream {
     /// Skips an answer that is given up for a retry; when all of it is there, its connection may serve others.
     fn finish_answer(&mut self, core: &mut Core, body_at: u32, framing: &Framing) {
         let status = self.response.head.as_ref().map_or(0, |head| head.status());
-        if self.server.response_head(status, framing).is_err() {
+        // As HAProxy, which looks no further than a buffer.
+        let is_long = self.res.input.len() > core.input_limit();
+        if self.server.response_head(status, framing).is_err() || is_long {
             return;
         }
         let start = u32::try_from(self.res.input.start()).unwrap_or(0);
