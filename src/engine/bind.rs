@@ -132,7 +132,7 @@ impl Fault {
 }
 
 /// An operating system's error as C's strerror words it, without Rust's "(os error N)".
-struct Os<'a>(&'a io::Error);
+pub(crate) struct Os<'a>(pub(crate) &'a io::Error);
 
 impl fmt::Display for Os<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

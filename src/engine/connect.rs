@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::bind::open_namespaces;
+use super::bind::{Os, open_namespaces};
 use super::conn::{BackSide, Conn, Owner, Shelf, Side};
 use super::core::Core;
 use super::poll::Ready;
+use super::shortage::Shortage;
 use super::sys;
 use crate::base::hash::xxh64;
 use crate::base::slab::Key;
@@ -25,19 +26,66 @@ use crate::model::ids::{ProxyId, ServerId};
 use crate::model::proxy::{Proxy, TcpKeepAlive};
 use crate::model::server::{PortChoice, Server, Source, Target, UseSrc};
 use crate::model::txn::Endpoint;
+use crate::policy::log::syslog::Level;
 use crate::proto::h1::conn::ServerSide;
 
-/// Why no attempt is under way.
+/// Why no attempt is under way. All but [`DialError::Unusable`] are tried again at once, maybe elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DialError {
-    /// At once refused or out of ports: try again, maybe elsewhere.
-    Retryable,
-    /// The address of `source` cannot be bound; tried again like the above.
+    /// `strict-maxconn` leaves no room: nothing was tried.
+    NoRoom,
+    /// Refused at once.
+    Refused,
+    /// The address of `source` cannot be bound, or all ports of its range are in use.
     Source,
+    /// The same for an address that is not ours (`usesrc`).
+    ForeignSource,
+    /// connect(2) finds no local port.
+    NoPort,
+    /// connect(2) finds local address and port taken.
+    AddressInUse,
+    /// The backlog of a UNIX socket is full.
+    Backlog,
     /// Out of descriptors or memory.
-    Resource,
-    /// The protocol or an address is not to be had: no use in trying again.
-    Internal,
+    Short(Shortage),
+    /// This process may not make such a socket.
+    Forbidden,
+    /// The system has no such protocol, by its error number: no use in trying again.
+    Unusable(i32),
+}
+
+impl DialError {
+    /// What the operator is told, as HAProxy words it, since alarms look for it.
+    pub(crate) fn message(self, backend: &str, maxsock: u32) -> Option<(Level, String)> {
+        let bind =
+            |what: &str| format!("Cannot bind to {what} address before connect() for backend {backend}.");
+        let connect = |why: &str| format!("Connect() failed for backend {backend}: {why}.");
+        Some(match self {
+            Self::NoRoom | Self::Refused => return None,
+            Self::Source => (Level::Emerg, bind("source")),
+            Self::ForeignSource => (Level::Emerg, bind("tproxy source")),
+            Self::NoPort => (Level::Err, connect("no free ports")),
+            Self::AddressInUse => (Level::Err, connect("local address already in use")),
+            Self::Backlog => (
+                Level::Err,
+                connect("the backlog of the server's UNIX socket is full"),
+            ),
+            Self::Short(shortage) => (Level::Emerg, shortage.connect_line(backend, maxsock)),
+            Self::Forbidden => (
+                Level::Emerg,
+                format!("Proxy {backend} has insufficient permissions to open server socket."),
+            ),
+            Self::Unusable(code) => {
+                // A protocol that is not there is no news: the configuration asked for it.
+                if matches!(code, libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) {
+                    return None;
+                }
+                let why = Os(&io::Error::from_raw_os_error(code)).to_string();
+                let text = format!("Proxy {backend} cannot create a server socket: {why}");
+                (Level::Emerg, text)
+            }
+        })
+    }
 }
 
 /// What an attempt needs to know of the client.
@@ -175,7 +223,7 @@ pub(crate) fn dial(
     let proxy = config.proxy(backend);
     let settings = server.map(|id| config.server(id));
     if server.is_some_and(|id| !core.has_room_for_conn(id)) {
-        return Err(DialError::Retryable);
+        return Err(DialError::NoRoom);
     }
     let socket = make_socket(route, settings.map(|server| &**server))?;
     set_options(
@@ -192,7 +240,7 @@ pub(crate) fn dial(
     }
     let mut source_port = None;
     if route.port_range {
-        let id = server.ok_or(DialError::Internal)?;
+        let id = server.ok_or(DialError::Source)?;
         source_port = Some(bind_in_range(core, &socket, route, id)?);
     } else if let Some(from) = route.from {
         bind_source(&socket, from, route.foreign)?;
@@ -207,7 +255,7 @@ pub(crate) fn dial(
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ready::NONE,
         Err(error) => {
             give_back(core);
-            return Err(refusal(&error));
+            return Err(refusal(&error, route));
         }
     };
     let side = BackSide {
@@ -231,28 +279,18 @@ pub(crate) fn dial(
         }
         None => {
             give_back(core);
-            Err(DialError::Resource)
+            Err(DialError::Short(Shortage::Memory))
         }
     }
 }
 
 /// What an error of connect(2) means for the request.
-fn refusal(error: &io::Error) -> DialError {
-    match error.raw_os_error() {
-        Some(
-            libc::EAGAIN
-            | libc::EADDRINUSE
-            | libc::EADDRNOTAVAIL
-            | libc::ECONNREFUSED
-            | libc::ETIMEDOUT
-            | libc::ENETUNREACH
-            | libc::EHOSTUNREACH
-            | libc::ENOENT
-            | libc::EACCES
-            | libc::EPERM,
-        ) => DialError::Retryable,
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => DialError::Resource,
-        _ => DialError::Internal,
+fn refusal(error: &io::Error, route: &Route) -> DialError {
+    match (error.raw_os_error(), &route.to) {
+        (Some(libc::EADDRINUSE), _) => DialError::AddressInUse,
+        (Some(libc::EAGAIN | libc::EADDRNOTAVAIL), RouteTo::Inet(..)) => DialError::NoPort,
+        (Some(libc::EAGAIN), _) => DialError::Backlog,
+        _ => DialError::Refused,
     }
 }
 
@@ -270,9 +308,10 @@ fn make_socket(route: &Route, server: Option<&Server>) -> Result<Socket, DialErr
         Some(name) => open_namespaces(name)
             .and_then(|(own, other)| sys::in_network_namespace(own.as_raw_fd(), other.as_raw_fd(), make)),
     };
-    made.map_err(|error| match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => DialError::Resource,
-        _ => DialError::Internal,
+    made.map_err(|error| match (Shortage::of(&error), error.raw_os_error()) {
+        (Some(shortage), _) => DialError::Short(shortage),
+        (None, Some(libc::EPERM)) => DialError::Forbidden,
+        (None, code) => DialError::Unusable(code.unwrap_or(0)),
     })
 }
 
@@ -355,13 +394,20 @@ fn bind_source(socket: &Socket, from: SocketAddr, foreign: bool) -> Result<(), D
         } else {
             sys::set_sockopt(socket.as_raw_fd(), libc::SOL_IPV6, libc::IPV6_TRANSPARENT, 1)
         };
-        made.map_err(|_| DialError::Internal)?;
+        made.map_err(|_| DialError::ForeignSource)?;
     }
     if from.port() == 0 {
         // The kernel picks the port at connect, when it knows the destination: many more are free then.
         let _ = sys::set_sockopt(socket.as_raw_fd(), libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     }
-    socket.bind(&SockAddr::from(from)).map_err(|_| DialError::Source)
+    let bound = socket.bind(&SockAddr::from(from));
+    bound.map_err(|_| {
+        if foreign {
+            DialError::ForeignSource
+        } else {
+            DialError::Source
+        }
+    })
 }
 
 /// Attempts to bind within a port range before giving up.
@@ -376,7 +422,7 @@ fn bind_in_range(
 ) -> Result<u16, DialError> {
     let _ = socket.set_reuse_address(true);
     for _ in 0..RANGE_ATTEMPTS {
-        let port = core.idle.take_source_port(server).ok_or(DialError::Retryable)?;
+        let port = core.idle.take_source_port(server).ok_or(DialError::Source)?;
         let unspecified: IpAddr = match route.to {
             RouteTo::Inet(SocketAddr::V6(_), _) => std::net::Ipv6Addr::UNSPECIFIED.into(),
             _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -387,7 +433,7 @@ fn bind_in_range(
         }
         core.idle.give_source_port_back(server, port);
     }
-    Err(DialError::Retryable)
+    Err(DialError::Source)
 }
 
 fn connect(socket: &Socket, route: &Route) -> io::Result<()> {

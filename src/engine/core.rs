@@ -12,13 +12,15 @@ use super::conn::{BackSide, Conn, Owner, Shelf, Side};
 use super::idle::{FdLimits, IdleConns};
 use super::logger::Logger;
 use super::poll::{Kind, Poller, token};
+use super::shortage::Shortage;
 use crate::base::pool::{BufPool, Pool};
 use crate::base::rng::Rng;
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
 use crate::base::wheel::Wheel;
 use crate::model::config::Config;
-use crate::model::ids::{ProxyId, ServerId};
+use crate::model::ids::{ListenerId, ProxyId, ServerId};
+use crate::model::listener::Owner as ListenerOwner;
 use crate::model::state::{Health, State};
 use crate::model::txn::{Endpoint, SessionFacts, StreamFacts};
 use crate::policy::lb::Balancer;
@@ -405,11 +407,25 @@ impl Core {
         }
     }
 
-    /// Tells the operator about a backend: on the terminal and in its logs.
-    pub(crate) fn tell(&mut self, proxy: ProxyId, level: Level, what: &str) {
-        let config = self.config.clone();
-        let text = format!("{what} for backend {}.", config.proxy(proxy).name);
+    /// Tells the operator about a proxy: on the terminal and in its logs.
+    pub(crate) fn tell(&mut self, proxy: ProxyId, level: Level, text: &str) {
         log::error!("{text}");
+        self.log_message(proxy, level, text);
+    }
+
+    /// Tells the logs of a frontend that the system refused to accept. Runtime sockets have no logs.
+    pub(crate) fn log_refused_accept(&mut self, id: ListenerId, shortage: Shortage) {
+        let ListenerOwner::Proxy(frontend) = self.config.listener(id).owner else {
+            return;
+        };
+        let process = &self.state.process;
+        let name = &self.config.proxy(frontend).name;
+        let text = shortage.accept_line(name, process.maxsock, process.conns);
+        self.log_message(frontend, Level::Emerg, &text);
+    }
+
+    fn log_message(&mut self, proxy: ProxyId, level: Level, text: &str) {
+        let config = self.config.clone();
         let wall_us = self.clock.stamp().wall_us;
         self.logger.line.clear();
         self.logger.line.extend_from_slice(text.as_bytes());

@@ -12,6 +12,7 @@ use socket2::{SockAddr, Socket};
 
 use super::bind::{self, Bound, Fault};
 use super::core::Core;
+use super::shortage::Shortage;
 use super::sys;
 use crate::base::addr::Target;
 use crate::base::freq::SECOND_MS;
@@ -48,8 +49,10 @@ pub(crate) enum Stop {
     Turn,
     /// No free slot, in the process or in the frontend.
     Full,
-    /// The rate is reached, or descriptors are short: again at that time.
+    /// The rate is reached, or the network refuses: again at that time.
     Until(Ticks),
+    /// Descriptors or memory are short: again at that time.
+    Short(Shortage, Ticks),
 }
 
 impl Listening {
@@ -128,7 +131,13 @@ impl Listening {
                     (ErrorKind::WouldBlock | ErrorKind::InvalidInput, _) => return Err(Stop::Drained),
                     // Descriptors or memory are short, or the new connection brought an error of the network:
                     // others may wait behind it, and no further edge would tell.
-                    _ => return Err(Stop::Until(now.plus_ms(REFUSED_REST_MS))),
+                    _ => {
+                        let again = now.plus_ms(REFUSED_REST_MS);
+                        return Err(match Shortage::of(&error) {
+                            Some(shortage) => Stop::Short(shortage, again),
+                            None => Stop::Until(again),
+                        });
+                    }
                 },
             }
         }

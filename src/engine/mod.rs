@@ -19,6 +19,7 @@ pub mod poll;
 mod runtime;
 pub mod service;
 mod session;
+mod shortage;
 mod slots;
 mod stream;
 pub mod sys;

@@ -522,13 +522,16 @@ impl Worker {
                 ListenerStatus::Open
             }
             Stop::Full => ListenerStatus::Full,
-            Stop::Until(when) => {
+            Stop::Until(when) | Stop::Short(_, when) => {
                 let key = token(Kind::Listener, index as u64);
                 self.core.wheel.schedule(key, &mut listening.timer, when);
                 ListenerStatus::Waiting
             }
         };
         self.core.note_listener(id, status);
+        if let Stop::Short(shortage, _) = stop {
+            self.core.log_refused_accept(id, shortage);
+        }
     }
 
     fn may_accept(&self, id: ListenerId) -> Result<(), Stop> {

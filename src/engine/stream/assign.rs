@@ -18,7 +18,6 @@ use crate::model::server::{Source, Target};
 use crate::model::state::Health;
 use crate::model::txn::Endpoint;
 use crate::policy::lb::{BackendLoad, Load, Pick};
-use crate::policy::log::syslog::Level;
 use crate::policy::queue::{Admission, Place, admit};
 use crate::proto::h1::conn::ServerSide;
 
@@ -285,25 +284,19 @@ impl Stream {
 
     /// No attempt is under way: tries again where that may help.
     fn dial_failed(&mut self, core: &mut Core, error: DialError) -> Next {
-        match error {
-            DialError::Retryable => self.retry_connection(core, false, false),
-            DialError::Source => {
-                self.count_attempt(core);
-                core.tell(
-                    self.backend(),
-                    Level::Emerg,
-                    "Cannot bind to source address before connect()",
-                );
-                self.retry_connection(core, false, false);
-            }
-            DialError::Resource => {
-                self.count_failed_conn(core);
-                self.fail_connection(core, 503, Who::Resource, When::Connect);
-            }
-            DialError::Internal => {
-                self.count_failed_conn(core);
-                self.fail_connection(core, 500, Who::Internal, When::Connect);
-            }
+        if error != DialError::NoRoom {
+            self.count_attempt(core);
+        }
+        let name = &core.config.proxy(self.backend()).name;
+        if let Some((level, text)) = error.message(name, core.state.process.maxsock) {
+            core.tell(self.backend(), level, &text);
+        }
+        if let DialError::Unusable(_) = error {
+            self.count_session_on_server(core);
+            self.count_failed_conn(core);
+            self.fail_connection(core, 500, Who::Internal, When::Connect);
+        } else {
+            self.retry_connection(core, false, false);
         }
         Next::Go
     }
