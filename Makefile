@@ -16,8 +16,17 @@ CASE ?=
 # How many broken programs `make compat-mutate` tries, and what draws them.
 MUTANTS ?= 200
 SEED ?= 1
+# What `make bench` measures (part of a workload's name) and how often, where its figures go besides the terminal, and
+# further words for it; how many requests `make instructions` counts, and of which program.
+WORKLOAD ?=
+ROUNDS ?= 5
+JSON ?=
+PLOT ?=
+BENCH_ARGS ?=
+COUNT ?= 2000
+PROGRAM ?=
 
-.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record compat-mutate regtests clean
+.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record compat-mutate regtests bench instructions clean
 
 help:
 	@echo 'make run       build rproxy and the demo origin, run both with examples/mptcp.cfg until Ctrl-C'
@@ -32,6 +41,8 @@ help:
 	@echo 'make compat-record HAPROXY=...: what HAProxy 3.4.0 does with the cases, written down anew'
 	@echo 'make compat-mutate: breaks copies of rproxy in 200 ways; the cases must notice nearly all'
 	@echo 'make regtests  HAPROXY_SRC=... VTEST=... [UPDATE=1]: the regression tests of HAProxy 3.4.0, against the last score'
+	@echo 'make bench     [HAPROXY="a b"] [WORKLOAD=part] [ROUNDS=5] [SECONDS=4] [JSON=file] [PLOT=file]: cost per request, side by side'
+	@echo 'make instructions [PROGRAM=...]: instructions per request, counted by callgrind'
 	@echo 'make clean     remove what was built'
 
 build:
@@ -86,6 +97,20 @@ regtests: build
 	-python3 '$(SCORE)' --haproxy-src '$(HAPROXY_SRC)' --vtest '$(VTEST)' --proxy '$(abspath $(TARGET))/release/rproxy' \
 	    --json '$(abspath $(TARGET))/regtests.json' > '$(abspath $(TARGET))/regtests.txt'
 	@python3 haproxy-compat/regtests.py '$(abspath $(TARGET))/regtests.json' $(if $(UPDATE),--update)
+
+bench: SECONDS = 4
+bench:
+	@WANTED='wrk nginx h2load taskset' bash haproxy-compat/bench/tools.sh
+	$(CARGO) build --locked --release --bin rproxy --bin rproxy-bench -p rproxy -p rproxy-bench
+	$(TARGET)/release/rproxy-bench $(foreach program,$(HAPROXY),--haproxy '$(program)') \
+	    $(if $(WORKLOAD),--workload '$(WORKLOAD)') --rounds '$(ROUNDS)' --seconds '$(SECONDS)' \
+	    $(if $(JSON),--json '$(JSON)') $(if $(PLOT),--plot '$(PLOT)') $(BENCH_ARGS)
+
+instructions:
+	@WANTED=valgrind bash haproxy-compat/bench/tools.sh
+	$(CARGO) build --locked --release --bin rproxy --bin rproxy-bench -p rproxy -p rproxy-bench
+	@COUNT='$(COUNT)' bash haproxy-compat/bench/instructions.sh \
+	    '$(or $(PROGRAM),$(TARGET)/release/rproxy)' '$(TARGET)/release/rproxy-bench'
 
 clean:
 	$(CARGO) clean
