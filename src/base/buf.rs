@@ -170,6 +170,16 @@ impl Buf {
         true
     }
 
+    /// Puts `bytes` right before the data; false, with nothing done, when there is no room in front of it.
+    pub fn push_front(&mut self, bytes: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(bytes.len()) else {
+            return false;
+        };
+        self.storage[start..self.start].copy_from_slice(bytes);
+        self.start = start;
+        true
+    }
+
     /// Appends as many of `bytes` as fit before the reserve. Returns how many.
     pub fn push_some(&mut self, bytes: &[u8], reserve: usize) -> usize {
         let room = self.room(reserve);
@@ -255,6 +265,7 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Op {
+        PushFront(Vec<u8>),
         Push(Vec<u8>),
         PushSome(Vec<u8>, usize),
         Consume(usize),
@@ -265,6 +276,7 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             prop::collection::vec(any::<u8>(), 0..24).prop_map(Op::Push),
+            prop::collection::vec(any::<u8>(), 0..8).prop_map(Op::PushFront),
             (prop::collection::vec(any::<u8>(), 0..24), 0..20usize).prop_map(|(b, r)| Op::PushSome(b, r)),
             (0..24usize).prop_map(Op::Consume),
             Just(Op::Compact),
@@ -285,6 +297,13 @@ mod tests {
                         prop_assert_eq!(buf.push(&bytes), fits);
                         if fits {
                             model.extend(&bytes);
+                        }
+                    }
+                    Op::PushFront(bytes) => {
+                        let fits = buf.start() >= bytes.len();
+                        prop_assert_eq!(buf.push_front(&bytes), fits);
+                        if fits {
+                            bytes.iter().rev().for_each(|byte| model.push_front(*byte));
                         }
                     }
                     Op::PushSome(bytes, reserve) => {

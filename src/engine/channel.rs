@@ -241,6 +241,7 @@ impl Channel {
 
     /// Sends what waits, in as few calls as the socket allows.
     pub(crate) fn flush(&mut self, conn: &mut Conn) -> Flushed {
+        self.join_head_and_body();
         while self.pending() {
             let tail = self.tail.bytes().get(self.tail_sent..).unwrap_or_default();
             let body = self.input.data().get(..self.body).unwrap_or_default();
@@ -266,6 +267,15 @@ impl Channel {
             }
         }
         Flushed::All
+    }
+
+    /// Puts a head right before its body, where the one stood that came in: one piece costs the kernel less than two.
+    fn join_head_and_body(&mut self) {
+        let joins = self.body > 0 && self.tail == Tail::None && !self.pre.is_empty();
+        if joins && self.input.push_front(self.pre.data()) {
+            self.body += self.pre.len();
+            self.pre.clear();
+        }
     }
 
     /// Takes `n` sent bytes off what waits.

@@ -134,6 +134,17 @@ pub struct Slot {
     pub id: Known,
 }
 
+impl Slot {
+    /// The whole line, if it stands in the storage as it would be written: `name: value CR LF`.
+    pub(in crate::proto) fn line(&self, store: &[u8]) -> Option<Span> {
+        let (colon, end) = (self.name.end(), self.value.end());
+        let is_plain = self.value.off == colon.saturating_add(2)
+            && Span::new(colon, 2).of(store) == b": "
+            && Span::new(end, 2).of(store) == b"\r\n";
+        is_plain.then(|| Span::between(self.name.off, end + 2))
+    }
+}
+
 /// There is no room left for an edit: neither slot nor free bytes (HAProxy counts a failed rewrite).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no room left to rewrite the message head")]

@@ -100,12 +100,16 @@ impl Stream {
         }
         let config = core.config.clone();
         let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
-        let key = websocket_key(core.rng.next_u64(), core.rng.next_u64());
+        let key = self
+            .request
+            .framing
+            .websocket
+            .then(|| websocket_key(core.rng.next_u64(), core.rng.next_u64()));
         let rules = WriteRules {
             case: backend.options.case_adjust_server.then_some(&core.case_map),
             server_name: None,
             keep_on_insecure_te: config.global.h1_keep_on_insecure_te,
-            websocket_key: Some(&key),
+            websocket_key: key.as_ref().map(<[u8; 24]>::as_slice),
         };
         self.request.adjusts_case = backend.options.case_adjust_server;
         let modes = ServerModes {

@@ -362,7 +362,9 @@ impl Parser {
             if kept >= head.max_fields() {
                 return Err(HeadError::TooManyFields);
             }
-            if let Some(slot) = self.meaning(store, head, slot, kept)? {
+            if !slot.id.frames() && kept == read {
+                kept += 1;
+            } else if let Some(slot) = self.meaning(store, head, slot, kept)? {
                 if let Some(place) = head.slots_mut().get_mut(kept) {
                     *place = slot;
                 }

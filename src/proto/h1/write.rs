@@ -11,7 +11,7 @@ use crate::proto::h1::conn::{
 use crate::proto::h1::fields::{self, Options, Protocols};
 use crate::proto::h1::reason::reason;
 use crate::proto::h1::{Declared, Framing};
-use crate::proto::head::{Head, Known, Method};
+use crate::proto::head::{Head, Known, Method, Slot, Span};
 
 /// How the body goes out after the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ pub fn write_request(
     out: &mut [u8],
 ) -> Result<Written, WriteError> {
     let method = head.method();
-    let mut line = Output { bytes: out, len: 0 };
+    let mut line = Output::new(store, out);
     let name = head.method_text(store);
     if name.is_empty() {
         return Err(WriteError::StartLine);
@@ -242,7 +242,7 @@ pub fn write_response(
     out: &mut [u8],
 ) -> Result<Written, WriteError> {
     let status = head.status();
-    let mut line = Output { bytes: out, len: 0 };
+    let mut line = Output::new(store, out);
     let code = head.status_text(store);
     if code.is_empty() {
         return Err(WriteError::StartLine);
@@ -310,7 +310,7 @@ pub fn write_trailers(
     drop: bool,
     out: &mut [u8],
 ) -> Result<usize, WriteError> {
-    let mut line = Output { bytes: out, len: 0 };
+    let mut line = Output::new(store, out);
     if !drop {
         for (_, name, value) in trailers.iter(store) {
             line.field(rules, name, value)?;
@@ -337,7 +337,8 @@ fn fields(
     line: &mut Output<'_>,
 ) -> Result<(), WriteError> {
     let mut protocols = Protocols::default();
-    for (id, name, value) in head.iter(store) {
+    for slot in head.slots() {
+        let (id, name, value) = (slot.id, slot.name.of(store), slot.value.of(store));
         if rules
             .server_name
             .is_some_and(|(own, _)| !message.response && own.eq_ignore_ascii_case(name))
@@ -360,7 +361,11 @@ fn fields(
                     message.length = true;
                 }
                 if message.length && !message.wrote_length {
-                    line.field(rules, name, span.of(value))?;
+                    if span.len == slot.value.len {
+                        line.pass(rules, slot)?;
+                    } else {
+                        line.field(rules, name, span.of(value))?;
+                    }
                     message.wrote_length = true;
                     message.former_length = Some(number);
                 }
@@ -371,14 +376,14 @@ fn fields(
             Known::Upgrade => line.edited_field(rules, name, value, |text| protocols.read(text))?,
             Known::SecWebsocketKey => {
                 message.websocket_key = true;
-                line.field(rules, name, value)?;
+                line.pass(rules, slot)?;
             }
             Known::Te => {
                 if wants_trailers(value) {
                     line.field(rules, name, b"trailers")?;
                 }
             }
-            _ => line.field(rules, name, value)?,
+            _ => line.pass(rules, slot)?,
         }
     }
     message.websocket = message.options.upgrade && protocols.websocket;
@@ -447,12 +452,39 @@ impl Message {
 
 /// The bytes being written.
 struct Output<'o> {
+    /// What spans refer to.
+    store: &'o [u8],
     bytes: &'o mut [u8],
     len: usize,
+    /// Lines that stand in the storage as they go out, one after the other: they are copied at once, before anything
+    /// else.
+    run: Span,
 }
 
-impl Output<'_> {
+impl<'o> Output<'o> {
+    fn new(store: &'o [u8], bytes: &'o mut [u8]) -> Self {
+        Self {
+            store,
+            bytes,
+            len: 0,
+            run: Span::default(),
+        }
+    }
+
     fn put(&mut self, piece: &[u8]) -> Result<(), WriteError> {
+        self.end_run()?;
+        self.put_now(piece)
+    }
+
+    fn end_run(&mut self) -> Result<(), WriteError> {
+        if self.run.is_empty() {
+            return Ok(());
+        }
+        let run = std::mem::take(&mut self.run).of(self.store);
+        self.put_now(run)
+    }
+
+    fn put_now(&mut self, piece: &[u8]) -> Result<(), WriteError> {
         let room = self
             .bytes
             .get_mut(self.len..self.len + piece.len())
@@ -464,6 +496,23 @@ impl Output<'_> {
 
     fn put_all(&mut self, pieces: &[&[u8]]) -> Result<(), WriteError> {
         pieces.iter().try_for_each(|piece| self.put(piece))
+    }
+
+    /// Writes a field as it is.
+    fn pass(&mut self, rules: &WriteRules<'_>, slot: &Slot) -> Result<(), WriteError> {
+        let plain = slot.line(self.store).filter(|_| rules.case.is_none());
+        match plain {
+            Some(line) if line.off == self.run.end() => self.run.len += line.len,
+            Some(line) => {
+                self.end_run()?;
+                self.run = line;
+            }
+            None => {
+                let store = self.store;
+                return self.field(rules, slot.name.of(store), slot.value.of(store));
+            }
+        }
+        Ok(())
     }
 
     fn field(&mut self, rules: &WriteRules<'_>, name: &[u8], value: &[u8]) -> Result<(), WriteError> {
@@ -479,6 +528,7 @@ impl Output<'_> {
         value: &[u8],
         edit: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), WriteError> {
+        self.end_run()?;
         let before = self.len;
         let name = rules.case.map_or(name, |case| case.adjust(name));
         self.put_all(&[name, b": "])?;

@@ -3,6 +3,7 @@
 //! The order of the checks is HAProxy's, since it decides which status a message with several faults gets.
 //! Sources: RFC 9112 sections 2.3, 3.2, 6.1 and 6.3, RFC 9110 sections 4.2.3, 7.8 and 10.1.1.
 
+use crate::base::ascii;
 use crate::proto::h1::parse::{HeadError, Parsed, Parser};
 use crate::proto::h1::scan::Section;
 use crate::proto::h1::target::{self, Form, Mismatch, Parts};
@@ -20,12 +21,8 @@ const NAME_MAX: u32 = 255;
 impl Parser {
     /// All lines are read: what does the message mean?
     pub(super) fn finish(&mut self, store: &mut [u8], head: &mut Head, body_at: u32) -> Parsed {
-        for at in 0..head.len() {
-            head.slots()
-                .get(at)
-                .map_or_else(Span::default, |slot| slot.name)
-                .of_mut(store)
-                .make_ascii_lowercase();
+        for slot in head.slots() {
+            ascii::fold(slot.name.of_mut(store));
         }
         match self.conclude(store, head) {
             Ok(framing) => Parsed::Done { body_at, framing },

@@ -456,3 +456,44 @@ fn restricted_names() {
     let (store, mut head, _) = request(GET);
     assert!(NameRestriction::Reject.apply(&mut head, &store));
 }
+
+proptest::proptest! {
+    /// Lines that are copied as they stand are those that would be written one by one, whatever stands between them.
+    #[test]
+    fn runs_of_lines_are_the_same_lines(
+        lines in proptest::collection::vec(
+            ("(A|b|Host|TE|Content-Length|Connection|X-Y)", "(:|: |:  |:\t)", "(|a|close|5|trailers|é)", "(| |\t)"),
+            0..8,
+        ),
+        edits in proptest::collection::vec((0..8_usize, "[a-z]{0,9}"), 0..3),
+    ) {
+        let mut seen = Vec::new();
+        let mut text = String::from("POST / HTTP/1.1\r\n");
+        for (name, colon, value, blank) in &lines {
+            // One of each that frames, and with a value that fits.
+            let value = match name.as_str() {
+                "Content-Length" | "Host" if seen.contains(name) => continue,
+                "Content-Length" => "5",
+                "Host" => "a",
+                _ => value,
+            };
+            seen.push(name.clone());
+            text += &format!("{name}{colon}{value}{blank}\r\n");
+        }
+        let (mut store, mut head, framing) = request(&(text + "\r\n"));
+        for (at, value) in &edits {
+            if head.slots().get(*at).is_some_and(|slot| !slot.id.frames()) {
+                head.set_value(&mut store, *at, value.as_bytes()).expect("there is room");
+            }
+        }
+        let write = |case: Option<&CaseMap>| {
+            let mut out = [0; 1024];
+            let rules = WriteRules { case, ..WriteRules::default() };
+            let modes = ServerModes::default();
+            let side = &mut ServerSide::new();
+            let written = write_request(&head, &store, &framing, side, &rules, modes, &mut out).expect("it fits");
+            out[..written.len].to_vec()
+        };
+        proptest::prop_assert_eq!(write(None), write(Some(&CaseMap::default())));
+    }
+}
