@@ -98,7 +98,7 @@ pub(crate) struct Core {
     /// Buffers.
     pub(crate) bufs: BufPool,
     /// Message heads.
-    pub(crate) heads: Pool<Head>,
+    pub(crate) heads: Pool<Box<Head>>,
     /// Pipes for splicing.
     pub(crate) pipes: super::tunnel::Pipes,
     /// Log lines.
@@ -238,9 +238,9 @@ impl Core {
     }
 
     /// An empty head from the pool.
-    pub(crate) fn take_head(&mut self) -> Option<Head> {
+    pub(crate) fn take_head(&mut self) -> Option<Box<Head>> {
         let maxhdr = self.config.global.tune.http_maxhdr as usize;
-        self.heads.take(|| Head::with_capacity(maxhdr))
+        self.heads.take(|| Box::new(Head::with_capacity(maxhdr)))
     }
 
     /// Has streams run again for which there are buffers now.

@@ -215,7 +215,7 @@ impl Worker {
             balancers,
             queues: Queues::new(),
             bufs: buffers(tune),
-            heads: Pool::new(IDLE_OBJECTS_MAX, None, Head::clear),
+            heads: Pool::new(IDLE_OBJECTS_MAX, None, |head: &mut Box<Head>| head.clear()),
             pipes: Pipes::new(state.process.maxpipes, tune.pipesize),
             logger: Logger::new(pid, &hostname),
             rng,

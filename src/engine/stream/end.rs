@@ -94,7 +94,6 @@ impl Stream {
     }
 
     fn keep_back(&self, core: &mut Core, key: Key) -> bool {
-        let config = core.config.clone();
         let now = core.now();
         let front_stays = !self.front_dead
             && core.conns.contains(self.front)
@@ -109,14 +108,14 @@ impl Stream {
         back.h1 = self.server;
         // Where requests are dispatched to has no shelf of its own.
         let is_private = self.private || back.private_to.is_some() || back.server.is_none();
-        if is_private || config.proxy(self.backend()).http_reuse == HttpReuse::Never {
+        if is_private || core.config.proxy(self.backend()).http_reuse == HttpReuse::Never {
             return front_stays && core.keep_private(key, self.front);
         }
         let Some(id) = back.server else { return false };
         let limits = core.fd_limits();
         let kept = core
             .idle
-            .shelve(key, limits, now, &config, &mut core.conns, &mut core.state);
+            .shelve(key, limits, now, &core.config, &mut core.conns, &mut core.state);
         if kept {
             core.schedule_purge(id);
         }
@@ -316,8 +315,7 @@ impl Stream {
         if self.silent || !self.counted || self.logged {
             return;
         }
-        let config = core.config.clone();
-        let frontend = config.proxy(self.session.frontend);
+        let frontend = core.config.proxy(self.session.frontend);
         let Some(format) = &frontend.log_format else {
             return;
         };

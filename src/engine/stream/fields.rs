@@ -25,14 +25,15 @@ const FORWARDED_MAX: usize = 512;
 impl Stream {
     /// Adds the fields that options ask for. False when the buffer has no room for them.
     pub(super) fn add_forwarding_fields(&mut self, core: &mut Core) -> bool {
-        let config = core.config.clone();
-        let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
-        let wants_dst = [frontend, backend]
+        let wants_dst = [self.session.frontend, self.backend()]
+            .map(|id| core.config.proxy(id))
             .iter()
             .any(|proxy| proxy.originalto.is_some() || proxy.forwarded.is_some_and(|f| f.by || f.by_port));
         if wants_dst {
             self.learn_dst(core);
         }
+        let config = &core.config;
+        let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
         // The backend's settings win over the frontend's, as each names a header of its own.
         let forwardfor = backend.forwardfor.as_ref().or(frontend.forwardfor.as_ref());
         let originalto = backend.originalto.as_ref().or(frontend.originalto.as_ref());

@@ -98,7 +98,7 @@ impl Stream {
             self.count_internal_error(core);
             return self.leave_with_error(core, 500, Who::Proxy, When::Headers);
         }
-        let config = core.config.clone();
+        let config = &core.config;
         let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
         let key = self
             .request

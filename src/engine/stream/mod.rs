@@ -123,7 +123,7 @@ pub(crate) enum Flow {
 #[derive(Debug)]
 pub(crate) struct Message {
     /// The head, while it is needed.
-    pub(crate) head: Option<Head>,
+    pub(crate) head: Option<Box<Head>>,
     /// The parser of the head or of trailers, while one is at work.
     pub(crate) parser: Option<Parser>,
     /// What the head said of the body.

@@ -15,7 +15,7 @@ use crate::proto::h1::conn::{After, ConnError, is_interim};
 use crate::proto::h1::parse::{Parsed, Parser};
 use crate::proto::h1::write::{Encoding, WriteRules, write_response};
 use crate::proto::h1::{Body, Framing};
-use crate::proto::head::{Head, Known};
+use crate::proto::head::Known;
 
 impl Stream {
     /// The response's direction.
@@ -134,7 +134,7 @@ impl Stream {
                 .unwrap_or(body_at)
                 .saturating_sub(body_at);
             self.response.counted +=
-                self.response.head.as_ref().map_or(0, Head::counted_len) + u64::from(behind);
+                self.response.head.as_ref().map_or(0, |head| head.counted_len()) + u64::from(behind);
             if unasked {
                 self.count_server_response(core, status);
             }
@@ -188,7 +188,7 @@ impl Stream {
     /// Writes the head as it goes to the client.
     pub(super) fn write_head(&mut self, core: &mut Core, framing: &Framing) -> bool {
         let stopping = core.ends_reuse(self.session.frontend);
-        let config = core.config.clone();
+        let config = &core.config;
         let frontend = config.proxy(self.session.frontend);
         let rules = WriteRules {
             case: frontend.options.case_adjust_client.then_some(&core.case_map),

@@ -7,7 +7,6 @@ use super::{Flow, Stream};
 use crate::base::slab::Key;
 use crate::engine::conn::Side;
 use crate::model::state::counters::H1Counters;
-use crate::proto::head::Head;
 
 /// Bytes of a stream that are in the counters already, by direction: towards the server, towards the client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,7 +110,7 @@ impl Stream {
 
     /// The head of the request is the first that logs and statistics count of it: as it came, before any edit.
     pub(super) fn count_head(&mut self) {
-        self.request.counted += self.request.head.as_ref().map_or(0, Head::counted_len);
+        self.request.counted += self.request.head.as_ref().map_or(0, |head| head.counted_len());
         self.head_counted = true;
     }
 
