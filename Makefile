@@ -38,7 +38,7 @@ help:
 	@echo 'make soak      SECONDS=600 of mixed traffic: memory, descriptors and pools must stay level'
 	@echo 'make netns     MPTCP over two paths between network namespaces (root)'
 	@echo 'make compat    [HAPROXY=...] [CASE=...]: rproxy and a real haproxy side by side, every difference shown'
-	@echo 'make compat-record HAPROXY=...: what HAProxy 3.4.0 does with the cases, written down anew'
+	@echo 'make compat-record HAPROXY=... [CASE=...]: what HAProxy 3.4.0 does with cases and examples, written down anew'
 	@echo 'make compat-mutate: breaks copies of rproxy in 200 ways; the cases must notice nearly all'
 	@echo 'make regtests  HAPROXY_SRC=... VTEST=... [UPDATE=1]: the regression tests of HAProxy 3.4.0, against the last score'
 	@echo 'make bench     [HAPROXY="a b"] [WORKLOAD=part] [ROUNDS=5] [SECONDS=4] [JSON=file] [PLOT=file]: cost per request, side by side'
@@ -79,7 +79,6 @@ netns:
 compat:
 	@bash haproxy-compat/haproxy.sh '$(HAPROXY)'
 	$(CARGO) build --locked -q --workspace --bins
-	$(if $(CASE),,$(TARGET)/debug/haproxy-compat examples $(if $(HAPROXY),--haproxy '$(HAPROXY)'))
 	$(TARGET)/debug/haproxy-compat run $(if $(HAPROXY),--haproxy '$(HAPROXY)') $(CASE)
 
 compat-record:

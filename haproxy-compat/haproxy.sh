@@ -19,7 +19,8 @@ if [ "${INSTALL:-yes}" != no ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev
         trap 'rm -f "$policy"' EXIT
     fi
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq update && apt-get -qq install -y --no-install-recommends haproxy >/dev/null && exit 0
+    apt=(timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15)
+    "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends haproxy >/dev/null && exit 0
 fi
 echo 'no haproxy on PATH: install one, or name one with HAPROXY=/path/to/haproxy' >&2
 exit 2

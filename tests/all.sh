@@ -100,6 +100,16 @@ name_what_is_missing() {
     if [ "$(cat /proc/sys/net/mptcp/enabled 2>/dev/null || echo 0)" != 1 ]; then
         skip 'the MPTCP part of socket tests: this kernel has no MPTCP, or net.mptcp.enabled is 0'
     fi
+    local probe=rpt$$
+    if have ip && ip netns add "$probe" 2>/dev/null; then
+        ip netns del "$probe"
+    else
+        skip 'the tests in network namespaces, upstream'"'"'s examples among them: not permitted here'
+    fi
+    if ! compgen -G '../shared/examples-upstream/*.cfg' >/dev/null &&
+        ! compgen -G '/usr/share/doc/haproxy/examples/*.cfg*' >/dev/null; then
+        skip 'upstream'"'"'s examples: neither in ../shared/examples-upstream nor in /usr/share/doc/haproxy/examples'
+    fi
 }
 
 # ---- steps ---------------------------------------------------------------------------------------

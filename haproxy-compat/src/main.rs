@@ -3,7 +3,6 @@
 //! ```text
 //! cargo run -p haproxy-compat -- run [--haproxy PROGRAM] [--rproxy PROGRAM] [NAME...]   both side by side
 //! cargo run -p haproxy-compat -- record --haproxy PROGRAM [NAME...]                     records 3.4.0 anew
-//! cargo run -p haproxy-compat -- examples [--haproxy PROGRAM] [DIRECTORY...]            upstream's examples with both
 //! cargo run -p haproxy-compat -- mutate [--count N] [--seed N] [--jobs N] [FILE...]     are broken programs noticed?
 //! cargo run -p haproxy-compat -- keywords             prints docs/keywords.md from the rows
 //! cargo run -p haproxy-compat -- ledger NAMES.tsv     counts HAProxy's names that are done, refused, unknown
@@ -24,12 +23,12 @@ use haproxy_compat::{examples, mutate};
 
 const USAGE: &str = "usage: haproxy-compat COMMAND
   run [--haproxy PROGRAM] [--rproxy PROGRAM] [--wording] [NAME...]
-                    play every case with both programs and show the differences; a NAME is part of the name of a
-                    file or case; --wording shows reports that differ in their words alone
+                    play every case, script and example with both programs and show the differences; a NAME is
+                    part of the name of a file or case (http/, chunked, vtc/, examples/, load/); --wording shows
+                    reports that differ in their words alone
   record [--haproxy PROGRAM] [NAME...]
-                    record what HAProxy 3.4.0 does with the cases of the files with NAME in their names
-  examples [--haproxy PROGRAM] [--rproxy PROGRAM] [DIRECTORY...]
-                    try upstream's example configurations with both programs in network namespaces (root)
+                    record what HAProxy 3.4.0 does with the cases of the files with NAME in their names, and with
+                    upstream's examples (examples/NAME; root, for network namespaces)
   mutate [--count 200] [--seed 1] [--jobs 2] [FILE...]
                     break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
                     of a source file
@@ -82,6 +81,7 @@ fn run(args: &[String]) -> Result<bool, String> {
         own: Program::new(words.rproxy),
         only: words.names,
         wording: words.wording,
+        launch: &["role"],
     };
     Ok(plan.run())
 }
@@ -91,41 +91,23 @@ fn record(args: &[String]) -> Result<bool, String> {
     let program = Program::new(words.haproxy);
     let wanted =
         |file: &String| words.names.is_empty() || words.names.iter().any(|n| file.contains(n.as_str()));
+    if !program.is_reference() {
+        return Err(format!("only HAProxy 3.4.0 is recorded, not {}", program.version));
+    }
     for name in File::all().into_iter().filter(wanted) {
         File::read(&name).record(&program, None);
         println!("{name}: recorded");
     }
-    Ok(true)
-}
-
-fn examples(args: &[String]) -> Result<bool, String> {
-    let words = Words::read(args)?;
-    let (real, own) = (Program::new(words.haproxy), Program::new(words.rproxy));
-    let mut places: Vec<PathBuf> = words.names.iter().map(PathBuf::from).collect();
-    if places.is_empty() {
-        places = examples::usual_places();
-    }
-    let found = examples::found(&places);
-    if found.is_empty() {
-        return Err(format!("no examples in {places:?}"));
-    }
-    let mut good = true;
-    for example in found {
-        let name = example
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        match examples::compare(&example, &real, &own) {
-            examples::Outcome::Same => println!("{name}: the same"),
-            examples::Outcome::Skipped(reason) => println!("{name}: skipped, {reason}"),
-            examples::Outcome::Different(text) => {
-                println!("{name}: DIFFERENT (- haproxy, + rproxy)\n{text}");
-                good = false;
+    for example in examples::found(&examples::usual_places()) {
+        let name = format!("examples/{}", example.name);
+        if wanted(&name) {
+            match example.record(&program, &["role"]) {
+                Ok(()) => println!("{name}: recorded"),
+                Err(reason) => println!("{name}: not recorded: {reason}"),
             }
         }
     }
-    Ok(good)
+    Ok(true)
 }
 
 fn mutate(args: &[String]) -> Result<bool, String> {
@@ -169,13 +151,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["run", ..] => run(&args[1..]),
         ["record", ..] => record(&args[1..]),
-        ["examples", ..] => examples(&args[1..]),
-        ["role", "serve", addr, proto] => examples::role::serve(addr, proto)
-            .map(|()| true)
-            .map_err(|e| e.to_string()),
-        ["role", "ask", addr, proto] => examples::role::ask(addr, proto)
-            .map(|()| true)
-            .map_err(|e| e.to_string()),
+        ["role"] => examples::role::play().map(|()| true).map_err(|e| e.to_string()),
         ["mutate", ..] => mutate(&args[1..]),
         ["keywords"] => return print(&keywords::reference()),
         ["ledger", file] => match std::fs::read_to_string(file) {

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::PATIENCE;
+use crate::proxy::finish;
+
 /// A program with what it says of itself.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -21,31 +24,20 @@ impl Program {
 
     /// Asks a program who it is; `None` when it does not run or says nothing.
     pub fn try_new(path: PathBuf) -> Option<Self> {
-        let output = Command::new(&path).arg("-v").output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.lines().next()?.to_string();
+        let said = finish(Command::new(&path).arg("-v"), PATIENCE).ok()?;
+        let version = said.stdout.lines().next()?.to_string();
         Some(Self { path, version })
     }
 
-    /// The first error in a configuration file, if it has one for this program.
-    pub fn refuses(&self, file: &Path) -> Option<String> {
-        let output = Command::new(&self.path)
-            .arg("-c")
-            .arg("-f")
-            .arg(file)
-            .output()
-            .ok()?;
-        if output.status.success() {
-            return None;
-        }
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let alert = text.lines().find(|line| line.starts_with("[ALERT]"))?;
-        Some(
-            alert
-                .split_once(" : ")
-                .map_or(alert, |(_, rest)| rest)
-                .to_string(),
-        )
+    /// The errors in a configuration file, if it has any for this program.
+    pub fn refuses(&self, file: &Path) -> Option<Vec<String>> {
+        let mut command = Command::new(&self.path);
+        let said = match finish(command.arg("-c").arg("-f").arg(file), PATIENCE) {
+            Ok(said) => said,
+            Err(text) => return Some(vec![format!("no end: {text}")]),
+        };
+        let alert = |line: &str| Some(line.strip_prefix("[ALERT]")?.split_once(" : ")?.1.to_string());
+        (said.code != Some(0)).then(|| said.stderr.lines().filter_map(alert).collect())
     }
 
     /// Whether it is rproxy, whose version line names the HAProxy that it stands in for.

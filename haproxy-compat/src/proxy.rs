@@ -142,7 +142,8 @@ impl Proxy {
             }
         }
         command.envs(setup.env);
-        let mut child = spawn(&mut command, &sockets);
+        let child = spawn(&mut command, &sockets);
+        let mut child = child.unwrap_or_else(|e| panic!("cannot run {}: {e}", program.display()));
         let output = Arc::new(Mutex::new(Vec::new()));
         let readers = vec![
             drain(child.stdout.take().expect("stdout is piped"), &output),
@@ -275,17 +276,25 @@ pub struct Finished {
 pub fn run(dir: &TempDir, args: &[&str]) -> Finished {
     let mut command = Command::new(crate::binary());
     command.args(args).current_dir(dir.path());
+    finish(&mut command, PATIENCE).unwrap_or_else(|text| panic!("{args:?} gave no end: {text}"))
+}
+
+/// Runs a program to its end, or kills it after `limit`.
+///
+/// # Errors
+/// That it cannot be run, or what it had written when it was killed.
+pub fn finish(command: &mut Command, limit: Duration) -> Result<Finished, String> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = spawn(&mut command, &[]);
+    let mut child = spawn(command, &[]).map_err(|e| format!("cannot run: {e}"))?;
     let (out, err) = (Arc::default(), Arc::default());
     let readers = [
         drain(child.stdout.take().expect("stdout is piped"), &out),
         drain(child.stderr.take().expect("piped"), &err),
     ];
-    let status = wait_for(PATIENCE, || child.try_wait().ok().flatten());
+    let status = wait_for(limit, || child.try_wait().ok().flatten());
     if status.is_none() {
         let _ = child.kill();
         let _ = child.wait();
@@ -296,13 +305,13 @@ pub fn run(dir: &TempDir, args: &[&str]) -> Finished {
     let text =
         |b: Arc<Mutex<Vec<u8>>>| String::from_utf8_lossy(&b.lock().expect("no reader panicked")).into_owned();
     let (stdout, stderr) = (text(out), text(err));
-    let Some(status) = status else {
-        panic!("{args:?} did not end: {stdout}{stderr}")
-    };
-    Finished {
-        code: status.code(),
-        stdout,
-        stderr,
+    match status {
+        None => Err(stdout + &stderr),
+        Some(status) => Ok(Finished {
+            code: status.code(),
+            stdout,
+            stderr,
+        }),
     }
 }
 
@@ -327,7 +336,7 @@ pub fn listener(backlog: i32) -> Socket {
 }
 
 /// Starts a child that inherits `sockets`, and nothing else.
-fn spawn(command: &mut Command, sockets: &[(String, Socket)]) -> Child {
+fn spawn(command: &mut Command, sockets: &[(String, Socket)]) -> std::io::Result<Child> {
     let guard = SPAWN.lock().unwrap_or_else(PoisonError::into_inner);
     let inherit = |on: bool| {
         sockets
@@ -338,7 +347,7 @@ fn spawn(command: &mut Command, sockets: &[(String, Socket)]) -> Child {
     let child = command.spawn();
     inherit(false);
     drop(guard);
-    child.unwrap_or_else(|e| panic!("cannot run {}: {e}", crate::binary().display()))
+    child
 }
 
 /// Collects what a pipe gives until its end.

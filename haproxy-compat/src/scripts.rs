@@ -2,11 +2,16 @@
 //! an older haproxy.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::parallel;
 use crate::program::{Program, home, on_path, two_numbers};
+use crate::proxy::finish;
+
+/// The longest that a script may take: the runner itself gives it 20 seconds.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program that runs scripts: `VTEST` when that is set, else `vtest` or `varnishtest` on PATH.
 pub fn runner() -> Option<PathBuf> {
@@ -59,27 +64,25 @@ pub fn failures(runner: &Path, program: &Path, scripts: &[PathBuf]) -> Vec<Strin
 }
 
 fn failure(runner: &Path, program: &Path, script: &Path) -> Option<String> {
-    let output = Command::new(runner)
+    let mut command = Command::new(runner);
+    command
         .args(["-t", "20", "-b", "2M"])
         .arg(script)
         .env("HAPROXY_PROGRAM", program)
-        .env("HAPROXY_ARGS", "-dM -dI -dW")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the runner runs");
-    if output.status.success() {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        .env("HAPROXY_ARGS", "-dM -dI -dW");
+    let (status, text) = match finish(&mut command, LIMIT) {
+        Ok(ended) if ended.code == Some(0) => return None,
+        Ok(ended) => (format!("status {:?}", ended.code), ended.stdout),
+        Err(text) => ("no end".to_string(), text),
+    };
     let is_telling = |l: &&str| {
         l.starts_with("----") || l.contains("ALERT") || l.contains("panicked") || l.contains("EXPECT")
     };
     let telling: Vec<&str> = text.lines().filter(is_telling).collect();
     Some(format!(
-        "{} with {}: {}\n{}\n",
+        "{} with {}: {status}\n{}\n",
         script.display(),
         program.display(),
-        output.status,
         telling.join("\n")
     ))
 }

@@ -4,12 +4,13 @@
 //! `lines.tsv`, which are put between the same few lines. Source of the facts: HAProxy 3.4.0, run.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 
 use crate::play::difference;
 use crate::program::{Program, home};
-use crate::{TempDir, parallel};
+use crate::proxy::finish;
+use crate::{PATIENCE, TempDir, parallel};
 
 /// The settings that every statement of `lines.tsv` starts from.
 const DEFAULTS: &str = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
@@ -139,10 +140,15 @@ pub fn first_wrong(own: &Program) -> Option<String> {
 }
 
 fn one(real: &Program, own: &Program, case: &Case, dir: &TempDir) -> Outcome {
-    let Some(exit) = case.exit else {
-        return Outcome::Known("refused by name, not supported yet".into());
-    };
     dir.write("c.cfg", &case.text);
+    let Some(exit) = case.exit else {
+        let said = ask(&own.path, dir.path());
+        let refusal = said.lines.iter().find_map(|line| refusal(line));
+        return match refusal {
+            Some(text) => Outcome::Known(text),
+            None => Outcome::Different("not refused by name any more: its line says 'later'".into()),
+        };
+    };
     let theirs = ask(&real.path, dir.path());
     if theirs.exit != Some(exit) {
         let text = format!("this haproxy gives {:?}, 3.4.0 gave {exit}", theirs.exit);
@@ -185,23 +191,35 @@ impl Said {
 
 /// Asks for the verdict on `c.cfg` of a directory.
 fn ask(program: &Path, directory: &Path) -> Said {
-    let output = Command::new(program)
-        .args(["-c", "-f", "c.cfg"])
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program runs");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut command = Command::new(program);
+    command.args(["-c", "-f", "c.cfg"]).current_dir(directory);
+    let said = match finish(&mut command, PATIENCE) {
+        Ok(said) => said,
+        Err(text) => {
+            return Said {
+                exit: None,
+                lines: vec![format!("[ALERT] no end: {text}")],
+            };
+        }
+    };
     let heads = ["[ALERT]", "[WARNING]"];
-    let lines: Vec<String> = text
+    let lines: Vec<String> = said
+        .stderr
         .lines()
         .filter(|line| heads.iter().any(|head| line.starts_with(head)))
         .map(without_pid)
         .collect();
     Said {
-        exit: output.status.code(),
+        exit: said.code,
         lines,
     }
+}
+
+/// What rproxy says of a word that it knows and does not do, without the place.
+pub fn refusal(line: &str) -> Option<String> {
+    let end = line.find(" not supported ")?;
+    let start = line[..end].rfind(" : ").map_or(0, |at| at + 3);
+    Some(line[start..].to_string())
 }
 
 /// `[ALERT]    (1234) : text` as `[ALERT] text`.

@@ -1,12 +1,14 @@
 //! Multipath TCP between three network namespaces (client, proxy, origin), with two veth paths on each
-//! leg: used on both legs, plain TCP beside it, a path that dies, an origin without MPTCP. Where
-//! namespaces are not permitted the tests say so and pass.
+//! leg: used on both legs, plain TCP beside it, a path that dies, an origin without MPTCP; and upstream's example
+//! configurations. Where namespaces are not permitted the tests say so and pass.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
 mod roles;
 mod world;
 
-use haproxy_compat::{PATIENCE, wait_for};
+use haproxy_compat::examples::{self, Outcome};
+use haproxy_compat::program::Program;
+use haproxy_compat::{PATIENCE, binary, wait_for};
 use std::time::Duration;
 use world::World;
 
@@ -121,4 +123,32 @@ fn a_lost_path_does_not_end_the_transfer() {
 #[test]
 fn a_silent_path_does_not_end_the_transfer() {
     loses_a_path(World::silence);
+}
+
+/// The arguments with which this program takes a role of an example.
+const LAUNCH: [&str; 4] = ["--exact", "roles::role_of_an_example", "--ignored", "--nocapture"];
+
+/// Upstream's examples, as far as they are here, against what HAProxy 3.4.0 did with them.
+#[test]
+fn upstream_examples() {
+    let places = examples::usual_places();
+    let found = examples::found(&places);
+    if found.is_empty() {
+        eprintln!("skipped: upstream's examples: none in {places:?}");
+    }
+    let program = Program::new(binary());
+    let mut wrong = Vec::new();
+    for example in found {
+        match example.judge(&program, &LAUNCH) {
+            Outcome::Same => {}
+            Outcome::Refused(reason) if !reason.starts_with("not yet") => {
+                wrong.push(format!("{}: {reason}\n", example.name));
+            }
+            Outcome::Refused(reason) | Outcome::Skipped(reason) => {
+                eprintln!("skipped: {}: {reason}", example.name);
+            }
+            Outcome::Different(text) => wrong.push(format!("{}\n{text}", example.name)),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.concat());
 }

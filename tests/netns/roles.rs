@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The environment variable that holds a role's arguments, separated by blanks.
-pub(crate) const ARGUMENTS: &str = "RPROXY_NETNS_ROLE";
+use haproxy_compat::examples::role::{self, ARGUMENTS};
+
 /// What /slow sends: this many pieces of this size, with a pause between them.
 const PIECES: usize = 40;
 const PIECE: usize = 50_000;
@@ -24,6 +24,15 @@ fn protocol(word: &str) -> Protocol {
 /// TCP one; a connecting one that fell back has no MPTCP token in `ss`, which the counters tell better.
 fn is_multipath(socket: &Socket) -> bool {
     SockRef::from(socket).protocol().ok().flatten() == Some(Protocol::MPTCP)
+}
+
+/// A server or a client of an upstream example.
+#[test]
+#[ignore = "a role that another test starts inside a namespace"]
+fn role_of_an_example() {
+    if std::env::var_os(ARGUMENTS).is_some() {
+        role::play().expect("the role is played");
+    }
 }
 
 /// Serves /small and /slow for ever.

@@ -2,8 +2,8 @@
 
 use std::process::{Child, Stdio};
 
-use super::roles::ARGUMENTS;
 use haproxy_compat::TempDir;
+use haproxy_compat::examples::role::ARGUMENTS;
 use haproxy_compat::netns::Namespaces;
 
 /// The paths: a namespace with its device, another, and their network; the first has host 1 in it, the second host 2.

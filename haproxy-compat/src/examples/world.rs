@@ -3,15 +3,19 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
-use super::{Place, Where};
-use crate::TempDir;
+use super::role::ARGUMENTS;
+use super::stage::{Place, Where};
 use crate::netns::Namespaces;
 use crate::program::Program;
+use crate::proxy::finish;
+use crate::{PATIENCE, TempDir};
 
 /// The namespaces and what runs in them.
-pub(super) struct World {
+pub(super) struct World<'a> {
+    /// The arguments with which the running program takes a role.
+    launch: &'a [&'a str],
     net: Namespaces,
     dir: TempDir,
     servers: Vec<Child>,
@@ -28,10 +32,11 @@ fn end_of(place: Place) -> (&'static str, &'static str) {
     }
 }
 
-impl World {
+impl<'a> World<'a> {
     /// Makes namespaces and wires, or tells why that is not possible here.
-    pub(super) fn new() -> Result<Self, String> {
+    pub(super) fn new(launch: &'a [&'a str]) -> Result<Self, String> {
         let world = Self {
+            launch,
             net: Namespaces::new(&["client", "proxy", "origin"])?,
             dir: TempDir::new(),
             servers: Vec::new(),
@@ -43,12 +48,23 @@ impl World {
         Ok(world)
     }
 
-    /// This program in one of its roles.
-    fn role(&self, name: &str, role: &str, addr: &str, proto: &str) -> Result<Command, String> {
+    /// This program in one of its roles, which writes what it sees into a file of that name.
+    fn role(&self, name: &str, words: &str, told: &str) -> Result<Command, String> {
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let mut command = self.net.inside(name, &own);
-        command.args(["role", role, addr, proto]);
+        command
+            .args(self.launch)
+            .env(ARGUMENTS, format!("{words} {}", self.dir.file(told)));
         Ok(command)
+    }
+
+    /// What a role wrote.
+    fn told(&self, file: &str) -> Vec<String> {
+        let bytes = std::fs::read(self.dir.file(file)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(str::to_string)
+            .collect()
     }
 
     /// Gives an end an address.
@@ -77,10 +93,8 @@ impl World {
             Where::Origin => "origin",
             Where::Proxy => "proxy",
         };
-        let told = File::create(self.dir.file(&format!("server{}", self.servers.len())))
-            .map_err(|e| e.to_string())?;
-        let mut command = self.role(name, "serve", addr, proto)?;
-        command.stdout(told);
+        let told = format!("server{}", self.servers.len());
+        let mut command = self.role(name, &format!("serve {addr} {proto}"), &told)?;
         self.servers.push(command.spawn().map_err(|e| e.to_string())?);
         self.await_listener(name, addr)
     }
@@ -106,16 +120,11 @@ impl World {
 
     /// Asks once; gives what the client saw.
     pub(super) fn ask(&self, addr: &str, proto: &str) -> Vec<String> {
-        let output = self
-            .role("client", "ask", addr, proto)
-            .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).output());
-        match output {
-            Ok(Ok(output)) => {
-                let mut lines: Vec<String> = lines_of(&output.stdout);
-                lines.extend(lines_of(&output.stderr));
-                lines
-            }
-            _ => vec![". the client did not run".into()],
+        let _ = std::fs::remove_file(self.dir.file("client"));
+        let command = self.role("client", &format!("ask {addr} {proto}"), "client");
+        match command.and_then(|mut command| finish(&mut command, 4 * PATIENCE)) {
+            Ok(_) => self.told("client"),
+            Err(why) => vec![format!(". the client did not end: {why}")],
         }
     }
 
@@ -131,21 +140,13 @@ impl World {
         }
         for number in 0..self.servers.len() {
             lines.push(format!("= server {number}"));
-            let told = std::fs::read(self.dir.file(&format!("server{number}"))).unwrap_or_default();
-            lines.extend(lines_of(&told));
+            lines.extend(self.told(&format!("server{number}")));
         }
         lines
     }
 }
 
-fn lines_of(bytes: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(bytes)
-        .lines()
-        .map(str::to_string)
-        .collect()
-}
-
-impl Drop for World {
+impl Drop for World<'_> {
     fn drop(&mut self) {
         for child in self.servers.iter_mut().chain(self.proxy.as_mut()) {
             let _ = child.kill();

@@ -54,9 +54,41 @@ const MANY: u64 = 2_000_000;
 /// What the columns begin with that HAProxy cuts off where a row is longer than `tune.bufsize`.
 const CUT_OFF: &str = "h1_";
 
+/// How the line begins that names the columns which a program does not have, since it is older than they are.
+const WITHOUT: &str = ". without ";
+
 /// Values by row and column.
 #[derive(Debug, Default)]
-pub(super) struct Counters(BTreeMap<String, Vec<u64>>);
+pub(super) struct Counters {
+    rows: BTreeMap<String, Vec<u64>>,
+    absent: Vec<&'static str>,
+}
+
+/// What is expected of the program that gave `got`: without the columns that it does not have.
+pub(super) fn fitting(expected: &[String], got: &[String]) -> Vec<String> {
+    let mut lines = expected.to_vec();
+    let without = got.iter().find_map(|line| line.strip_prefix(WITHOUT));
+    let (Some(without), Some(start)) = (without, lines.iter().position(|l| l == "= counters")) else {
+        return lines;
+    };
+    let absent: Vec<&str> = without.split(' ').collect();
+    let end = lines.iter().skip(start + 1).position(|l| l.starts_with("= "));
+    let end = end.map_or(lines.len(), |n| start + 1 + n);
+    let mut block = vec![format!("{WITHOUT}{without}")];
+    for line in &lines[start + 1..end] {
+        let has = |word: &&str| {
+            !word
+                .split_once('=')
+                .is_some_and(|(column, _)| absent.contains(&column))
+        };
+        let words: Vec<&str> = line.split(' ').filter(has).collect();
+        if words.len() > 2 {
+            block.push(words.join(" "));
+        }
+    }
+    lines.splice(start + 1..end, block);
+    lines
+}
 
 impl Counters {
     /// Reads them now.
@@ -75,14 +107,21 @@ impl Counters {
             let name = format!("{}/{}", cells.first()?, cells.get(1)?);
             Some((name, places.iter().map(value).collect()))
         };
-        Self(lines.filter_map(row).collect())
+        let absent = COLUMNS.iter().zip(&places).filter(|(_, place)| place.is_none());
+        Self {
+            absent: absent.map(|(column, _)| *column).collect(),
+            rows: lines.filter_map(row).collect(),
+        }
     }
 
     /// What was added since; a line for every row that changed. `short`: the buffers are smaller than a row.
     pub(super) fn since(&self, before: &Self, has_pages: bool, short: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        for (row, now) in &self.0 {
-            let was = before.0.get(row);
+        if !self.absent.is_empty() {
+            lines.push(format!("{WITHOUT}{}", self.absent.join(" ")));
+        }
+        for (row, now) in &self.rows {
+            let was = before.rows.get(row);
             let mut line = String::new();
             for (at, (column, now)) in COLUMNS.iter().zip(now).enumerate() {
                 let was = was.and_then(|was| was.get(at)).copied().unwrap_or(0);
@@ -99,5 +138,26 @@ impl Counters {
             }
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_program_cannot_count() {
+        let lines = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();
+        let expected =
+            lines("= a\n. open\n= counters\n. fe/FRONTEND bin=1 reqbin=1\n. fe/l reqbin=2\n= log\n. x");
+        let older = lines("= counters\n. without reqbin resbin\n. fe/FRONTEND bin=2");
+        assert_eq!(
+            fitting(&expected, &older),
+            lines("= a\n. open\n= counters\n. without reqbin resbin\n. fe/FRONTEND bin=1\n= log\n. x")
+        );
+        assert_eq!(
+            fitting(&expected, &lines("= counters\n. fe/FRONTEND bin=2")),
+            expected
+        );
     }
 }

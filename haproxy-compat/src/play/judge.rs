@@ -1,10 +1,10 @@
 //! What a program does with the cases of a file, held against the recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::{File, parse, run, show};
+use super::{File, counters, parse, run, show};
 use crate::parallel;
 use crate::program::{Program, home};
 
@@ -38,8 +38,8 @@ pub struct Verdict {
     pub total: usize,
     /// Those that differ and should not, or do not differ although they are listed.
     pub wrong: Vec<Wrong>,
-    /// Those that differ as it is listed.
-    pub known: Vec<String>,
+    /// Those that differ as it is listed, with the reason.
+    pub known: Vec<(String, String)>,
     /// Those that agreed only when they were played again, with what they did at first.
     pub uneven: Vec<Wrong>,
 }
@@ -76,7 +76,7 @@ impl File {
         let known = if program.is_rproxy() {
             known_differences(&self.name)
         } else {
-            BTreeSet::new()
+            BTreeMap::new()
         };
         let mut got = self.observe(program, &self.groups(&chosen), false);
         let mut verdict = Verdict {
@@ -85,8 +85,10 @@ impl File {
         };
         for index in chosen {
             let case = &self.cases[index];
-            let agrees = |got: &Observations| got.get(&index) == Some(&case.expected);
-            let listed = known.contains(&case.name);
+            let expected = |got: &[String]| counters::fitting(&case.expected, got);
+            let agrees = |got: &Observations| got.get(&index).is_some_and(|got| expected(got) == *got);
+            let reason = known.get(&case.name);
+            let listed = reason.is_some();
             let mut plays = 0;
             let first = got.get(&index).cloned().unwrap_or_default();
             // Another version does otherwise in earnest.
@@ -103,13 +105,16 @@ impl File {
             match (agrees(&got), listed) {
                 (true, false) if plays > 0 => verdict.uneven.push(Wrong {
                     case: case.name.clone(),
-                    text: show::difference(&case.name, &case.expected, &first),
+                    text: show::difference(&case.name, &expected(&first), &first),
                 }),
                 (true, false) => {}
-                (false, true) => verdict.known.push(case.name.clone()),
+                (false, true) => {
+                    let reason = reason.cloned().unwrap_or_default();
+                    verdict.known.push((case.name.clone(), reason));
+                }
                 (false, false) => verdict.wrong.push(Wrong {
                     case: case.name.clone(),
-                    text: show::difference(&case.name, &case.expected, &got[&index]),
+                    text: show::difference(&case.name, &expected(&got[&index]), &got[&index]),
                 }),
                 (true, true) => verdict.wrong.push(Wrong {
                     case: case.name.clone(),
@@ -124,7 +129,7 @@ impl File {
     pub fn first_wrong(&self, program: &Program) -> Option<String> {
         let known = known_differences(&self.name);
         let mut chosen = self.chosen(None);
-        chosen.retain(|index| !known.contains(&self.cases[*index].name));
+        chosen.retain(|index| !known.contains_key(&self.cases[*index].name));
         let groups = self.groups(&chosen);
         let suspects = self.suspects(program, &groups);
         let is_wrong = |index: &usize| !self.suspects(program, &[vec![*index]]).is_empty();
@@ -220,19 +225,50 @@ fn entries(directory: &std::path::Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Names of the cases of that file in which rproxy differs on purpose.
-fn known_differences(file: &str) -> BTreeSet<String> {
+/// The cases of that file in which rproxy differs on purpose, with the reasons.
+fn known_differences(file: &str) -> BTreeMap<String, String> {
+    let listed = all_known_differences().into_iter().filter(|(of, ..)| of == file);
+    listed.map(|(_, case, reason)| (case, reason)).collect()
+}
+
+/// File, case and reason of each line of the list.
+fn all_known_differences() -> Vec<(String, String, String)> {
     let list = home().join("known-differences/cases.txt");
     let text = std::fs::read_to_string(&list).expect("the list of known differences");
     let lines = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
-        .filter_map(|line| {
-            let (of, rest) = line.split_once(' ')?;
-            let (case, reason) = rest.split_once(": ")?;
-            assert!(!reason.trim().is_empty(), "{line}: no reason");
-            (of == file).then(|| case.to_string())
+        .map(|line| {
+            let parts = line.split_once(' ').and_then(|(file, rest)| {
+                let (case, reason) = rest.split_once(": ")?;
+                Some((file, case, reason))
+            });
+            let Some((file, case, reason)) = parts.filter(|(.., reason)| !reason.trim().is_empty()) else {
+                panic!("{}: no file, case and reason: {line}", list.display())
+            };
+            (file.to_string(), case.to_string(), reason.to_string())
         })
         .collect()
+}
+
+/// Lines of the list of known differences that name no case.
+pub fn stale_known_differences() -> Vec<String> {
+    let files = File::all();
+    let names = |file: &String, case: &String| {
+        files.contains(file) && File::read(file).cases.iter().any(|c| c.name == *case)
+    };
+    let listed = all_known_differences().into_iter();
+    listed
+        .filter(|(file, case, _)| !names(file, case))
+        .map(|(file, case, _)| format!("{file} {case}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn known_differences_name_cases() {
+        assert_eq!(super::stale_known_differences(), [""; 0]);
+    }
 }

@@ -30,7 +30,8 @@ mod show;
 
 use std::path::PathBuf;
 
-pub use judge::{Verdict, Wrong};
+pub use judge::{Verdict, Wrong, stale_known_differences};
+pub use parse::recorded_line;
 pub use show::difference;
 
 use crate::origin::Block;

@@ -67,12 +67,21 @@ pub(super) fn read(name: &str) -> File {
     file
 }
 
-/// Writes a file back with the results in it and with the version line of the program they are from.
-pub(super) fn write(file: &File, version: &str) {
+/// What stands above a recording: from which program it is, by its version line, and of which day. Without a version
+/// the beginning of such a line.
+pub fn recorded_line(version: Option<&str>) -> String {
+    let Some(version) = version else {
+        return RECORDED.to_string();
+    };
     let first = version.split(" - ").next().unwrap_or_default();
     let date = Command::new("date").arg("+%F").output().expect("date runs");
     let date = String::from_utf8_lossy(&date.stdout).trim().to_string();
-    let mut text = format!("{RECORDED}{first} on {date}\n");
+    format!("{RECORDED}{first} on {date}")
+}
+
+/// Writes a file back with the results in it and with the version line of the program they are from.
+pub(super) fn write(file: &File, version: &str) {
+    let mut text = recorded_line(Some(version)) + "\n";
     let mut put = |line: &str| {
         text.push_str(line);
         text.push('\n');
