@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::netns::Namespaces;
 use super::sys;
 use crate::base::addr::{Ports, Target, Transport};
 use crate::model::config::Config;
@@ -60,7 +61,7 @@ pub enum Fault {
     /// The socket could not be made transparent.
     #[error("cannot make receiving socket transparent")]
     Transparent,
-    /// The socket could not be bound to its interface.
+    /// The socket could not be bound to its interface: a warning, as in HAProxy; it listens on all of them.
     #[error("cannot bind receiver to device '{device}' ({})", Os(.source))]
     Device {
         /// The interface.
@@ -68,9 +69,6 @@ pub enum Fault {
         /// Why.
         source: io::Error,
     },
-    /// The network namespace could not be entered.
-    #[error("Unable to open namespace ({})", Os(.0))]
-    Namespace(io::Error),
     /// bind(2) failed.
     #[error("cannot bind socket ({})", Os(.0))]
     Bind(io::Error),
@@ -127,6 +125,7 @@ impl Fault {
                 | Self::UserTimeout(_)
                 | Self::DeferAccept(_)
                 | Self::FastOpen(_)
+                | Self::Device { .. }
         )
     }
 }
@@ -233,7 +232,7 @@ impl fmt::Display for AddressText<'_> {
 
 /// Binds every listener of the configuration. Faults that are warnings leave the listener working; on any
 /// other the caller ends the process, since half a service is none.
-pub fn bind_all(config: &Config) -> (Vec<Bound>, Vec<BindError>) {
+pub fn bind_all(config: &Config, namespaces: &Namespaces) -> (Vec<Bound>, Vec<BindError>) {
     let mut bound = Vec::with_capacity(config.listeners.len());
     let mut errors = Vec::new();
     for listener in &config.listeners {
@@ -243,29 +242,26 @@ pub fn bind_all(config: &Config) -> (Vec<Bound>, Vec<BindError>) {
             continue;
         }
         let id = listener.id;
-        match make_socket(config, listener) {
+        let mut report = |stage, fault| {
+            errors.push(BindError {
+                listener: id,
+                stage,
+                fault,
+            })
+        };
+        let made = make_socket(config, namespaces, listener, &mut |fault| {
+            report(Stage::Binding, fault)
+        });
+        match made {
             Ok(socket) => {
-                let mut report = |fault| {
-                    errors.push(BindError {
-                        listener: id,
-                        stage: Stage::Starting,
-                        fault,
-                    })
-                };
-                match start(config, listener, &socket, &mut report) {
+                match start(config, listener, &socket, &mut |fault| {
+                    report(Stage::Starting, fault)
+                }) {
                     Ok(()) => bound.push(Bound { listener: id, socket }),
-                    Err(fault) => errors.push(BindError {
-                        listener: id,
-                        stage: Stage::Starting,
-                        fault,
-                    }),
+                    Err(fault) => report(Stage::Starting, fault),
                 }
             }
-            Err(fault) => errors.push(BindError {
-                listener: id,
-                stage: Stage::Binding,
-                fault,
-            }),
+            Err(fault) => report(Stage::Binding, fault),
         }
     }
     close_inherited(&bound, config);
@@ -276,8 +272,8 @@ pub fn bind_all(config: &Config) -> (Vec<Bound>, Vec<BindError>) {
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn open(config: &Config, listener: &Listener) -> Result<Socket, Fault> {
-    let socket = make_socket(config, listener)?;
+pub(crate) fn open(config: &Config, namespaces: &Namespaces, listener: &Listener) -> Result<Socket, Fault> {
+    let socket = make_socket(config, namespaces, listener, &mut |_| {})?;
     start(config, listener, &socket, &mut |_| {})?;
     Ok(socket)
 }
@@ -299,23 +295,44 @@ fn close_inherited(bound: &[Bound], config: &Config) {
     }
 }
 
-/// Makes and binds the socket of one listener.
-fn make_socket(config: &Config, listener: &Listener) -> Result<Socket, Fault> {
+/// Makes and binds the socket of one listener. Refused options are reported and no error.
+fn make_socket(
+    config: &Config,
+    namespaces: &Namespaces,
+    listener: &Listener,
+    report: &mut impl FnMut(Fault),
+) -> Result<Socket, Fault> {
+    let namespace = listener
+        .namespace
+        .as_ref()
+        .and_then(|name| namespaces.find(name.as_bytes()));
+    let make = |domain, protocol| {
+        namespaces
+            .inside(namespace, || stream_socket(domain, protocol))
+            .map_err(Fault::Create)
+    };
     match &listener.addr.target {
         Target::Ip { ip, ports } => {
             let port = match ports {
                 Ports::One(port) | Ports::Range(port, _) => *port,
                 Ports::None | Ports::Offset(_) => 0,
             };
-            inet_socket(config, listener, SocketAddr::new(*ip, port))
+            let address = SocketAddr::new(*ip, port);
+            let protocol = match listener.addr.transport {
+                Transport::Mptcp => Protocol::MPTCP,
+                Transport::Stream | Transport::Datagram => Protocol::TCP,
+            };
+            let socket = make(Domain::for_address(address), Some(protocol))?;
+            bind_inet(config, listener, &socket, address, report)?;
+            Ok(socket)
         }
-        Target::Unix(path) => unix_socket(listener, path),
+        Target::Unix(path) => unix_socket(listener, path, || make(Domain::UNIX, None)),
         Target::Abstract {
             name,
             zero_terminated,
         } => {
             let address = sys::abstract_address(name, *zero_terminated).ok_or(Fault::NameTooLong)?;
-            let socket = stream_socket(Domain::UNIX, None).map_err(Fault::Create)?;
+            let socket = make(Domain::UNIX, None)?;
             socket.bind(&address).map_err(Fault::BindUnix)?;
             Ok(socket)
         }
@@ -329,19 +346,14 @@ fn stream_socket(domain: Domain, protocol: Option<Protocol>) -> io::Result<Socke
     Socket::new(domain, Type::STREAM.nonblocking(), protocol)
 }
 
-fn inet_socket(config: &Config, listener: &Listener, address: SocketAddr) -> Result<Socket, Fault> {
-    let protocol = match listener.addr.transport {
-        Transport::Mptcp => Protocol::MPTCP,
-        Transport::Stream | Transport::Datagram => Protocol::TCP,
-    };
-    let make = || stream_socket(Domain::for_address(address), Some(protocol));
-    let socket = match &listener.namespace {
-        None => make().map_err(Fault::Create)?,
-        Some(name) => {
-            let (own, other) = open_namespaces(name).map_err(Fault::Namespace)?;
-            sys::in_network_namespace(own.as_raw_fd(), other.as_raw_fd(), make).map_err(Fault::Create)?
-        }
-    };
+/// Sets what an IP socket needs before it is bound, and binds it.
+fn bind_inet(
+    config: &Config,
+    listener: &Listener,
+    socket: &Socket,
+    address: SocketAddr,
+    report: &mut impl FnMut(Fault),
+) -> Result<(), Fault> {
     socket.set_reuse_address(true).map_err(|_| Fault::ReuseAddr)?;
     if !config.global.noreuseport {
         // Old kernels lack it, and a listener without it works.
@@ -355,13 +367,13 @@ fn inet_socket(config: &Config, listener: &Listener, address: SocketAddr) -> Res
         };
         made.map_err(|_| Fault::Transparent)?;
     }
-    if let Some(device) = &listener.interface {
-        socket
-            .bind_device(Some(device.as_bytes()))
-            .map_err(|source| Fault::Device {
-                device: device.to_string(),
-                source,
-            })?;
+    if let Some(device) = &listener.interface
+        && let Err(source) = socket.bind_device(Some(device.as_bytes()))
+    {
+        report(Fault::Device {
+            device: device.to_string(),
+            source,
+        });
     }
     if address.is_ipv6() {
         let only = match listener.v6only {
@@ -374,20 +386,16 @@ fn inet_socket(config: &Config, listener: &Listener, address: SocketAddr) -> Res
             let _ = socket.set_only_v6(only);
         }
     }
-    socket.bind(&SockAddr::from(address)).map_err(Fault::Bind)?;
-    Ok(socket)
-}
-
-/// The process's own network namespace and the named one.
-pub(crate) fn open_namespaces(name: &str) -> io::Result<(fs::File, fs::File)> {
-    let own = fs::File::open("/proc/self/ns/net")?;
-    let other = fs::File::open(Path::new("/var/run/netns").join(name))?;
-    Ok((own, other))
+    socket.bind(&SockAddr::from(address)).map_err(Fault::Bind)
 }
 
 /// Binds a UNIX socket under a temporary name and puts it in place of a previous one, so that no client meets
 /// a gap. Files that are no sockets are left alone.
-fn unix_socket(listener: &Listener, path: &[u8]) -> Result<Socket, Fault> {
+fn unix_socket(
+    listener: &Listener,
+    path: &[u8],
+    make: impl FnOnce() -> Result<Socket, Fault>,
+) -> Result<Socket, Fault> {
     let path = PathBuf::from(OsStr::from_bytes(path));
     let temporary = suffixed(&path, format!(".{}.tmp", std::process::id()).as_bytes());
     for stale in [&temporary, &path] {
@@ -400,7 +408,7 @@ fn unix_socket(listener: &Listener, path: &[u8]) -> Result<Socket, Fault> {
         }
     }
     let address = SockAddr::unix(&temporary).map_err(|_| Fault::NameTooLong)?;
-    let socket = stream_socket(Domain::UNIX, None).map_err(Fault::Create)?;
+    let socket = make()?;
     socket.bind(&address).map_err(Fault::BindUnix)?;
     let settle = || -> Result<(), Fault> {
         if listener.uid.is_some() || listener.gid.is_some() {

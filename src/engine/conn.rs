@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+use super::netns::NetnsId;
 use super::poll::Ready;
 use super::sys;
 use crate::base::slab::Key;
@@ -73,6 +74,8 @@ pub(crate) struct FrontSide {
     pub(crate) begun: Stamp,
     /// The host name that its PROXY header told.
     pub(crate) authority: Option<Box<[u8]>>,
+    /// The network namespace it belongs to: its listener's, or the one that its PROXY header told.
+    pub(crate) netns: Option<NetnsId>,
 }
 
 /// What only connections to servers have.

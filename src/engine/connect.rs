@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::bind::{Os, open_namespaces};
+use super::bind::Os;
 use super::conn::{BackSide, Conn, Owner, Shelf, Side};
 use super::core::Core;
+use super::netns::{Namespaces, NetnsId};
 use super::poll::Ready;
 use super::shortage::Shortage;
 use super::sys;
@@ -95,6 +96,8 @@ pub(crate) struct ClientSight {
     pub(crate) src: Endpoint,
     /// Where it connected to.
     pub(crate) dst: Endpoint,
+    /// The network namespace it belongs to.
+    pub(crate) netns: Option<NetnsId>,
 }
 
 /// Where a connection goes and where from.
@@ -108,6 +111,8 @@ pub(crate) struct Route {
     foreign: bool,
     /// Take a port of the server's source range.
     port_range: bool,
+    /// The network namespace it begins in.
+    netns: Option<NetnsId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +172,13 @@ impl Route {
             from,
             foreign,
             port_range,
+            netns: None,
         }
+    }
+
+    /// The same route, from within a network namespace.
+    pub(crate) fn inside(self, netns: Option<NetnsId>) -> Self {
+        Self { netns, ..self }
     }
 
     /// The address that is connected to.
@@ -205,7 +216,8 @@ impl Route {
         if let (Some(addr), true) = (self.from, self.foreign) {
             put_addr(addr);
         }
-        xxh64(&bytes, 0) | 1
+        let netns = self.netns.map_or(0, NetnsId::number);
+        xxh64(&bytes, netns) | 1
     }
 }
 
@@ -225,7 +237,7 @@ pub(crate) fn dial(
     if server.is_some_and(|id| !core.has_room_for_conn(id)) {
         return Err(DialError::NoRoom);
     }
-    let socket = make_socket(route, settings.map(|server| &**server))?;
+    let socket = make_socket(route, &core.namespaces)?;
     set_options(
         &socket,
         route,
@@ -294,7 +306,7 @@ fn refusal(error: &io::Error, route: &Route) -> DialError {
     }
 }
 
-fn make_socket(route: &Route, server: Option<&Server>) -> Result<Socket, DialError> {
+fn make_socket(route: &Route, namespaces: &Namespaces) -> Result<Socket, DialError> {
     let (domain, protocol) = match &route.to {
         RouteTo::Inet(addr, mptcp) => {
             let protocol = if *mptcp { Protocol::MPTCP } else { Protocol::TCP };
@@ -303,11 +315,7 @@ fn make_socket(route: &Route, server: Option<&Server>) -> Result<Socket, DialErr
         RouteTo::Unix(_) | RouteTo::Abstract(..) => (Domain::UNIX, None),
     };
     let make = || Socket::new(domain, Type::STREAM.nonblocking(), protocol);
-    let made = match server.and_then(|server| server.namespace.as_deref()) {
-        None => make(),
-        Some(name) => open_namespaces(name)
-            .and_then(|(own, other)| sys::in_network_namespace(own.as_raw_fd(), other.as_raw_fd(), make)),
-    };
+    let made = namespaces.inside(route.netns, make);
     made.map_err(|error| match (Shortage::of(&error), error.raw_os_error()) {
         (Some(shortage), _) => DialError::Short(shortage),
         (None, Some(libc::EPERM)) => DialError::Forbidden,
@@ -445,5 +453,30 @@ fn connect(socket: &Socket, route: &Route) -> io::Result<()> {
                 .ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
             socket.connect(&address)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::netns::Namespaces;
+
+    #[test]
+    fn connections_of_two_namespaces_are_not_shared() {
+        let client = ClientSight {
+            src: Endpoint::Unix,
+            dst: Endpoint::Unix,
+            netns: None,
+        };
+        let target = Target::Unix(b"/s".to_vec());
+        let named = Namespaces::of_names(&["a", "b"]);
+        let route = |name: &[u8]| {
+            let route = Route::new(&target, None, client).expect("it has an address");
+            route.inside(named.find(name))
+        };
+        let hashes = [b"a", b"b", b"c"].map(|name| route(name).hash(true));
+        assert!(hashes[0] != hashes[1] && hashes[0] != hashes[2] && hashes[1] != hashes[2]);
+        // A namespace that is the server's own is the same for all.
+        assert_eq!(route(b"a").hash(false), 0);
     }
 }

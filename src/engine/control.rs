@@ -221,10 +221,12 @@ impl Worker {
                 continue;
             }
             let key = token(Kind::Listener, index as u64);
-            let resumed = listening.resume(&config).and_then(|new| match new {
-                Some(fd) => self.core.poller.register_read(fd, key).map_err(Fault::Listen),
-                None => Ok(()),
-            });
+            let resumed = listening
+                .resume(&config, &self.core.namespaces)
+                .and_then(|new| match new {
+                    Some(fd) => self.core.poller.register_read(fd, key).map_err(Fault::Listen),
+                    None => Ok(()),
+                });
             match resumed {
                 Ok(()) => self.core.state.listener_mut(listening.id).status = ListenerStatus::Open,
                 Err(fault) => log::warn!("A listener cannot go on: {fault}."),

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::conn::{BackSide, Conn, Owner, Shelf, Side};
 use super::idle::{FdLimits, IdleConns};
 use super::logger::Logger;
+use super::netns::Namespaces;
 use super::poll::{Kind, Poller, token};
 use super::shortage::Shortage;
 use crate::base::pool::{BufPool, Pool};
@@ -125,6 +126,8 @@ pub(crate) struct Core {
     pub(crate) errors: HashMap<(ProxyId, bool), CapturedError>,
     /// How many messages were refused.
     pub(crate) errors_total: u32,
+    /// Network namespaces that listeners and servers name.
+    pub(crate) namespaces: Namespaces,
 }
 
 /// Descriptors of the loop itself beside connections and listeners, as HAProxy counts them: what wakes it up, but

@@ -12,6 +12,7 @@ use socket2::{SockAddr, Socket};
 
 use super::bind::{self, Bound, Fault};
 use super::core::Core;
+use super::netns::Namespaces;
 use super::shortage::Shortage;
 use super::sys;
 use crate::base::addr::Target;
@@ -99,7 +100,7 @@ impl Listening {
     }
 
     /// Listens again after a pause. A new socket is to be registered for events by the caller, who gets its descriptor.
-    pub(crate) fn resume(&mut self, config: &Config) -> Result<Option<i32>, Fault> {
+    pub(crate) fn resume(&mut self, config: &Config, namespaces: &Namespaces) -> Result<Option<i32>, Fault> {
         self.paused = false;
         self.ready = true;
         let listener = config.listener(self.id);
@@ -107,7 +108,7 @@ impl Listening {
             let backlog = i32::try_from(bind::backlog(config, listener)).unwrap_or(i32::MAX);
             return socket.listen(backlog).map(|()| None).map_err(Fault::Listen);
         }
-        self.socket = Some(bind::open(config, listener)?);
+        self.socket = Some(bind::open(config, namespaces, listener)?);
         Ok(self.fd())
     }
 

@@ -15,6 +15,7 @@ mod core;
 mod idle;
 mod listener;
 mod logger;
+pub mod netns;
 pub mod poll;
 mod runtime;
 pub mod service;

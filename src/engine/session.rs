@@ -92,6 +92,10 @@ impl Worker {
             h1: ClientSide::new(),
             begun: facts.accepted,
             authority: None,
+            netns: listener
+                .namespace
+                .as_ref()
+                .and_then(|name| self.core.namespaces.find(name.as_bytes())),
         };
         let owner = if listener.accept_proxy {
             Owner::Handshake
@@ -173,12 +177,18 @@ impl Worker {
         };
         let is_last = conn.ready.any(Ready::READ_CLOSED);
         let seen = core.scratch.get(..peeked).unwrap_or_default();
-        let (used, addresses, authority) = match proxyhdr::decode(seen, PROXY_HEADER_MAX) {
+        let (used, addresses, authority, netns) = match proxyhdr::decode(seen, PROXY_HEADER_MAX) {
             Ok(Some(header)) => {
-                let tlvs = Tlvs::new(seen.get(header.tlvs).unwrap_or_default());
-                let mut names = tlvs.flatten().filter(|(kind, _)| *kind == tlv::AUTHORITY);
-                let authority = names.next().map(|(_, name)| name.into());
-                (header.len, header.addresses, authority)
+                let (mut authority, mut netns) = (None, None);
+                for (kind, value) in Tlvs::new(seen.get(header.tlvs).unwrap_or_default()).flatten() {
+                    match kind {
+                        tlv::AUTHORITY if authority.is_none() => authority = Some(value.into()),
+                        // The last one that the configuration names, too.
+                        tlv::NETNS => netns = core.namespaces.find(value).or(netns),
+                        _ => {}
+                    }
+                }
+                (header.len, header.addresses, authority, netns)
             }
             Ok(None) if peeked == 0 => return Err(ConnError::ProxyEmpty),
             Ok(None) if is_last || peeked == core.scratch.len() => return Err(ConnError::ProxyTruncated),
@@ -204,6 +214,7 @@ impl Worker {
             return Ok(None);
         };
         front.authority = authority;
+        front.netns = netns.or(front.netns);
         if let Some((src, dst)) = addresses {
             front.facts.src = Endpoint::Inet(src);
             front.facts.dst = Endpoint::Inet(dst);

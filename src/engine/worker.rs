@@ -19,6 +19,7 @@ use super::core::{Core, Wake};
 use super::idle::IdleConns;
 use super::listener::{Listening, Stop};
 use super::logger::Logger;
+use super::netns::Namespaces;
 use super::poll::{Kind, Poller, Ready, token, untoken};
 use super::runtime::Runtime;
 use super::service::Services;
@@ -56,6 +57,8 @@ pub struct Setup {
     pub state: State,
     /// Listening sockets.
     pub bound: Vec<Bound>,
+    /// The network namespaces that the configuration names.
+    pub namespaces: Namespaces,
     /// Services of the floors above.
     pub services: Services,
     /// Signals and other requests to the loop.
@@ -187,6 +190,7 @@ impl Worker {
             config,
             state,
             bound,
+            namespaces,
             services,
             control,
             pid,
@@ -229,6 +233,7 @@ impl Worker {
             closed_by: Ticks::NEVER,
             errors: HashMap::new(),
             errors_total: 0,
+            namespaces,
             clock,
             poller,
             state,

@@ -95,6 +95,15 @@ pub enum PortChoice {
     Client(i32),
 }
 
+/// In which network namespace connections to a server are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerNamespace {
+    /// The one of that name.
+    Named(Arc<str>),
+    /// `*`: the one that the client's connection belongs to.
+    OfClient,
+}
+
 /// One server.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -130,8 +139,8 @@ pub struct Server {
     pub maxqueue: u32,
     /// `source` of the line, else of the backend.
     pub source: Option<Source>,
-    /// `namespace`; `*` takes the one that the client's PROXY header names.
-    pub namespace: Option<Arc<str>>,
+    /// `namespace`.
+    pub namespace: Option<ServerNamespace>,
     /// `send-proxy`, `send-proxy-v2`.
     pub send_proxy: Option<SendProxy>,
     /// `proxy-v2-options`.

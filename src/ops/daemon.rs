@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::engine::sys::{self, Forked};
+use crate::model::config::Config;
 use crate::model::global::{Chroot, Global};
 
 /// The daemon's end of the pipe to the process that was called: it ends once the daemon serves.
@@ -249,6 +250,38 @@ pub fn take_identity(global: &Global) -> Result<bool, IdentityError> {
         }
     }
     Ok(groups_kept)
+}
+
+/// The `setcap` words for rights that settings need and this process has not: to make connections from addresses that
+/// are not its own or from a certain interface, and in other network namespaces.
+pub fn lacking_rights(config: &Config) -> Vec<&'static str> {
+    let of_servers = config.servers.iter().filter_map(|server| server.source.as_ref());
+    let of_proxies = config.proxies.iter().filter_map(|proxy| proxy.source.as_ref());
+    let from_elsewhere = of_servers
+        .chain(of_proxies)
+        .any(|source| source.usesrc.is_some() || source.interface.is_some());
+    let other_namespace = config.servers.iter().any(|server| server.namespace.is_some());
+    let needs: [(bool, &[&str], &str); 2] = [
+        (
+            from_elsewhere,
+            &["cap_net_raw", "cap_net_admin"],
+            "'setcap cap_net_raw'",
+        ),
+        (other_namespace, &["cap_sys_admin"], "'setcap cap_sys_admin'"),
+    ];
+    if sys::effective_uid() == 0 {
+        return Vec::new();
+    }
+    let effective = sys::capabilities().map_or(0, |(_, effective)| effective);
+    let has = |name: &&str| {
+        let mut known = CAPABILITIES.iter();
+        known.any(|(known, number)| known == name && effective & 1 << number != 0)
+    };
+    needs
+        .iter()
+        .filter(|(needed, any_of, _)| *needed && !any_of.iter().any(has))
+        .map(|(_, _, words)| *words)
+        .collect()
 }
 
 #[cfg(test)]

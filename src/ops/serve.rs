@@ -26,6 +26,7 @@ use crate::conf::diag::Sink;
 use crate::conf::source::Sources;
 use crate::engine::bind::{self, Bound};
 use crate::engine::control::{Control, ControlSource};
+use crate::engine::netns::Namespaces;
 use crate::engine::service::Services;
 use crate::engine::sys::{self, Forked};
 use crate::engine::worker::{Setup, Worker};
@@ -125,7 +126,8 @@ fn watch(
     master_config: &Config,
 ) -> io::Result<ExitCode> {
     let signals = Signals::catch(master::SIGNALS)?;
-    let (bound, errors) = bind::bind_all(master_config);
+    let namespaces = Namespaces::open(master_config).map_err(io::Error::other)?;
+    let (bound, errors) = bind::bind_all(master_config, &namespaces);
     if report(&errors, master_config, &mut found.voice) {
         let program = found.voice.program().to_owned();
         found.voice.alert(&all_failed(&program));
@@ -265,16 +267,20 @@ fn tell_old(start: &Start, signal: i32) -> usize {
 }
 
 /// Binds all listeners; old processes that are in the way are asked to release their ports.
-fn bind_all(start: &mut Start) -> Result<Vec<Bound>, Ended> {
+fn bind_all(start: &mut Start) -> Result<(Vec<Bound>, Namespaces), Ended> {
     let config = Arc::clone(&start.config);
+    let namespaces = Namespaces::open(&config).map_err(|error| {
+        start.voice.alert(&error.to_string());
+        FAILED
+    })?;
     let mut asked = false;
     for attempt in 0..=BIND_TRIES {
-        let (bound, errors) = bind::bind_all(&config);
+        let (bound, errors) = bind::bind_all(&config, &namespaces);
         let fatal = errors.iter().any(|error| !error.fault.is_warning());
         let last = attempt == BIND_TRIES || start.invocation.old.pids.is_empty();
         if !fatal || last || (tell_old(start, libc::SIGTTOU) == 0 && asked) {
             if !report(&errors, &config, &mut start.voice) {
-                return Ok(bound);
+                return Ok((bound, namespaces));
             }
             break;
         }
@@ -333,7 +339,7 @@ fn work(
         FAILED
     })?;
     let ulimit_n = limits::apply(&limits, &config, start.at_boot, &mut start.voice).map_err(|_| FAILED)?;
-    let bound = bind_all(&mut start)?;
+    let (bound, namespaces) = bind_all(&mut start)?;
     if bound.is_empty() && !under_master {
         let text = format!(
             "[{}.main()] No enabled listener found (check for 'bind' directives) ! Exiting.",
@@ -371,6 +377,7 @@ fn work(
         config,
         state,
         bound,
+        namespaces,
         services: Services { cli: cli::open },
         control,
         pid: std::process::id(),
@@ -469,6 +476,7 @@ fn leave_rights(
             return Err(FAILED);
         }
     }
+    check_rights(start, &program)?;
     if global.user.is_none() && sys::effective_uid() == 0 {
         start.voice.warning(&format!(
             "[{program}.main()] This process keeps running as root: set 'user' or 'uid' in the global section, with \
@@ -480,6 +488,27 @@ fn leave_rights(
     }
     confine(start);
     Ok(daemonised.then_some(null))
+}
+
+/// Looks whether settings that need rights while serving have them. Who gave the rights up himself is refused.
+fn check_rights(start: &mut Start, program: &str) -> Result<(), Ended> {
+    let lacking = daemon::lacking_rights(&start.config);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lacking = lacking.join(", ");
+    if start.config.global.user.as_ref().is_some_and(|user| user.id > 0) {
+        start.voice.alert(&format!(
+            "[{program}.main()] Some configuration options require full privileges, so global.uid cannot be changed: \
+             {lacking} in the 'global' section keeps what they need."
+        ));
+        return Err(FAILED);
+    }
+    start.voice.warning(&format!(
+        "[{program}.main()] Some options which require full privileges might not work well: this process lacks what \
+         {lacking} would keep."
+    ));
+    Ok(())
 }
 
 fn write_pidfile(start: &mut Start, pidfile: &Path) -> Result<(), Ended> {

@@ -1,8 +1,10 @@
+//! What needs network namespaces: where connections come from (in `places`), and here:
 //! Multipath TCP between three network namespaces (client, proxy, origin), with two veth paths on each
 //! leg: used on both legs, plain TCP beside it, a path that dies, an origin without MPTCP; and upstream's example
 //! configurations. Where namespaces are not permitted the tests say so and pass.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
+mod places;
 mod roles;
 mod world;
 

@@ -14,7 +14,7 @@ use crate::base::ticks::Ticks;
 use crate::model::cause::{When, Who};
 use crate::model::ids::{ProxyId, ServerId};
 use crate::model::proxy::{HttpReuse, Mode};
-use crate::model::server::{Source, Target};
+use crate::model::server::{ServerNamespace, Source, Target};
 use crate::model::state::Health;
 use crate::model::txn::Endpoint;
 use crate::policy::lb::{BackendLoad, Load, Pick};
@@ -237,6 +237,7 @@ impl Stream {
         let sight = ClientSight {
             src: self.session.src,
             dst: self.session.dst,
+            netns: self.netns(core),
         };
         let source = server
             .and_then(|server| server.source.as_ref())
@@ -244,8 +245,14 @@ impl Stream {
         let Some(route) = self.route(core, source, sight) else {
             return self.no_server(core);
         };
+        let (netns, netns_of_client) = match server.and_then(|server| server.namespace.as_ref()) {
+            Some(ServerNamespace::Named(name)) => (core.namespaces.find(name.as_bytes()), false),
+            Some(ServerNamespace::OfClient) => (sight.netns, true),
+            None => (None, false),
+        };
+        let route = route.inside(netns);
         let sends_header = server.is_some_and(|server| server.send_proxy.is_some());
-        let follows = sends_header || self.target_follows_client(core);
+        let follows = sends_header || netns_of_client || self.target_follows_client(core);
         let mut hash = route.hash(follows);
         if sends_header {
             hash ^= client_hash(sight, self.authority(core).unwrap_or_default());
@@ -576,6 +583,7 @@ fn client_hash(sight: ClientSight, authority: &[u8]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     authority.hash(&mut hasher);
+    sight.netns.hash(&mut hasher);
     for end in [sight.src, sight.dst] {
         match end {
             Endpoint::Inet(addr) => addr.hash(&mut hasher),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::super::conn::Conn;
 use super::super::core::Core;
+use super::super::netns::NetnsId;
 use super::Stream;
 use crate::base::iptext::IpText;
 use crate::model::proxy::ForwardFor;
@@ -17,7 +18,7 @@ use crate::proto::head::Known;
 use crate::proto::proxyhdr::{self, Tlv, tlv};
 
 /// Room for a PROXY header, bytes.
-pub(super) const PROXY_HEADER_MAX: usize = 512;
+pub(super) const PROXY_HEADER_MAX: usize = 640;
 
 /// Room for a `Forwarded` value: a host name and two nodes.
 const FORWARDED_MAX: usize = 512;
@@ -126,6 +127,11 @@ impl Stream {
         front.authority.as_deref().filter(|_| wanted)
     }
 
+    /// The network namespace that the client's connection belongs to.
+    pub(super) fn netns(&self, core: &Core) -> Option<NetnsId> {
+        core.conns.get(self.front).and_then(Conn::front)?.netns
+    }
+
     /// Puts the PROXY header of the server's line before everything else that goes to it. There is a buffer for it.
     pub(super) fn put_proxy_header(&mut self, core: &mut Core) {
         self.proxy_header_len = 0;
@@ -142,13 +148,15 @@ impl Stream {
             SendProxy::V2 => {
                 let options = server.proxy_v2_options;
                 let authority = self.authority(core);
+                let netns = self.netns(core).map(|id| core.namespaces.name(id).as_bytes());
                 // Without `unique-id-format` the identity is empty.
                 let tlvs = [
                     options.crc32c.then_some(Tlv::Crc32c),
                     authority.map(|name| Tlv::Value(tlv::AUTHORITY, name)),
                     options.unique_id.then_some(Tlv::Value(tlv::UNIQUE_ID, b"")),
+                    netns.map(|name| Tlv::Value(tlv::NETNS, name)),
                 ];
-                let mut given = [Tlv::Crc32c; 3];
+                let mut given = [Tlv::Crc32c; 4];
                 let mut count = 0;
                 for (place, tlv) in given.iter_mut().zip(tlvs.into_iter().flatten()) {
                     *place = tlv;

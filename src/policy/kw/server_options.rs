@@ -14,6 +14,7 @@ use super::words::{Fault, Words};
 use crate::base::addr::Family;
 use crate::conf::cursor::Arg;
 use crate::conf::diag::Code;
+use crate::model::server::ServerNamespace;
 use crate::policy::draft::{Draft, InitMethod, ServerDraft};
 use crate::policy::host::Host;
 
@@ -245,7 +246,7 @@ pub const OPTIONS: &[ServerOption] = &[
     option(
         "namespace",
         namespace,
-        "network namespace of the connections, * for the one of the PROXY header",
+        "network namespace of the connections, * for the one that the client's connection belongs to",
     ),
     option("no-agent-check", nothing, "no agent checks"),
     option(
@@ -584,12 +585,16 @@ fn max_reuse(line: &mut ServerLine<'_, '_>) -> Result<(), Fault> {
 
 fn namespace(line: &mut ServerLine<'_, '_>) -> Result<(), Fault> {
     let name: Arc<str> = line.words.text("expects <name> as argument")?.into();
-    if &*name != "*" && !namespace_exists(line.host, &name) {
+    if &*name == "*" {
+        line.made.server.namespace = Some(ServerNamespace::OfClient);
+        return Ok(());
+    }
+    if !namespace_exists(line.host, &name) {
         return Err(line
             .words
             .fault(Code::UnresolvedName, format!("Cannot open namespace '{name}'")));
     }
-    line.made.server.namespace = Some(name);
+    line.made.server.namespace = Some(ServerNamespace::Named(name));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::base::addr::Family;
-use crate::model::server::{Source, UseSrc};
+use crate::model::server::{ServerNamespace, Source, UseSrc};
 use crate::policy::draft::{InitMethod, Kind, MuxName};
 use crate::policy::kw::testing::{read, run_in};
 
@@ -121,7 +121,7 @@ fn options_in_any_order() {
     assert_eq!((server.pool_purge_delay_ms, server.max_reuse), (3_000, Some(12)));
     assert_eq!(server.send_proxy, Some(SendProxy::V2));
     assert!(server.proxy_v2_options.crc32c && server.proxy_v2_options.unique_id);
-    assert_eq!(server.namespace.as_deref(), Some("*"));
+    assert_eq!(server.namespace, Some(ServerNamespace::OfClient));
     let ip = InitMethod::Ip(IpAddr::from([1, 2, 3, 4]));
     assert_eq!(
         made.init_addr,
