@@ -180,7 +180,9 @@ impl Contender {
             words: words("-c"),
             env: env.clone(),
         };
-        check.output(None).map_err(|text| refusal(&text))?;
+        check
+            .output(None)
+            .map_err(|text| format!("it refuses its configuration: {}", refusal(&text)))?;
         Ok(Launch {
             words: words("-db"),
             env,
@@ -216,7 +218,9 @@ impl Contender {
         words.extend(["-c".into(), file]);
         let mut check = words.clone();
         check.push("-t".into());
-        Launch::new(check).output(None).map_err(|text| refusal(&text))?;
+        Launch::new(check)
+            .output(None)
+            .map_err(|text| format!("it refuses its configuration: {}", refusal(&text)))?;
         Ok(Launch::new(words))
     }
 
@@ -250,8 +254,8 @@ fn write(directory: &Path, name: &str, text: &str) -> Result<String, String> {
     Ok(path.display().to_string())
 }
 
-/// The line that says why a configuration is refused.
-fn refusal(text: &str) -> String {
+/// The line that says why a program does not start.
+pub(crate) fn refusal(text: &str) -> String {
     let marks = ["[ALERT]", "[emerg]"];
     let line = text
         .lines()

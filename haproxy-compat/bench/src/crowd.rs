@@ -21,6 +21,8 @@ const BATCH: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Receive buffer of a slow reader, bytes.
 const ROOM: usize = 16 * 1024;
+/// Segments of a slow reader, bytes: those of an Ethernet.
+const SEGMENT: u32 = 1448;
 /// What a slow reader takes each time, bytes, and how often.
 const SIP: usize = 4096;
 const SIP_EVERY: Duration = Duration::from_millis(100);
@@ -72,7 +74,7 @@ fn fetch(options: &Options, count: usize) -> io::Result<Vec<Client>> {
     while kept.len() < count {
         let mut batch = Vec::new();
         for _ in 0..BATCH.min(count - kept.len()) {
-            let mut client = Client::new(sockets::connect(options.target, false, None)?);
+            let mut client = Client::new(sockets::connect(options.target, false)?);
             client.ask();
             batch.push(client);
         }
@@ -103,7 +105,7 @@ fn read_slowly(options: &Options, watch: &Watch) -> io::Result<Memory> {
     let mut streams: Vec<TcpStream> = Vec::new();
     let mut unsent = Vec::new();
     for _ in 0..options.conns {
-        unsent.push(sockets::connect(options.target, false, Some(ROOM))?);
+        unsent.push(sockets::connect_narrow(options.target, ROOM, SEGMENT)?);
         if unsent.len() == BATCH || streams.len() + unsent.len() == options.conns {
             thread::sleep(Duration::from_millis(5));
             for mut stream in unsent.drain(..) {

@@ -77,6 +77,10 @@ impl Watch {
             sum.user += number(fields, 11).unwrap_or(0) * (1_000_000_000 / TICKS);
             sum.system += number(fields, 12).unwrap_or(0) * (1_000_000_000 / TICKS);
         }
+        // A kernel without the scheduler's account has ticks alone.
+        if sum.run == 0 {
+            sum.run = sum.user + sum.system;
+        }
         sum
     }
 

@@ -153,8 +153,13 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 impl Load<'_> {
     /// The loop; the CPU time of the watched process between begin and end.
     fn turn(&mut self, start: Instant) -> io::Result<Cpu> {
-        let watch = self.options.watch.map(Watch::new);
-        let look = || watch.as_ref().map(Watch::cpu).unwrap_or_default();
+        // Looked for each time: workers may come late.
+        let look = || {
+            self.options
+                .watch
+                .map(|pid| Watch::new(pid).cpu())
+                .unwrap_or_default()
+        };
         let pipeline = self.options.pipeline as f64;
         let step = self
             .options
@@ -259,7 +264,7 @@ impl Load<'_> {
         slot.intended = intended;
         slot.awaited = self.options.pipeline;
         if slot.client.is_none() {
-            let mut stream = sockets::connect(self.options.target, self.options.mptcp, None)?;
+            let mut stream = sockets::connect(self.options.target, self.options.mptcp)?;
             let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(place), both)?;
             slot.client = Some(Client::new(stream));

@@ -35,7 +35,18 @@ pub(crate) fn facts(cores: &Cores, plan: &Plan, missing: &[String]) -> Vec<(Stri
             .into(),
     );
     add("load average", line("/proc/loadavg"));
-    add("MPTCP", line("/proc/sys/net/mptcp/enabled"));
+    for name in [
+        "mptcp/enabled",
+        "ipv4/tcp_congestion_control",
+        "ipv4/tcp_wmem",
+        "ipv4/tcp_rmem",
+    ] {
+        let value = line(&format!("/proc/sys/net/{name}"));
+        add(
+            &format!("net/{name}"),
+            value.split_whitespace().collect::<Vec<_>>().join(" "),
+        );
+    }
     add("pinning", cores.text());
     for contender in &plan.contenders {
         let text = format!("{} ({})", contender.version, contender.path.display());

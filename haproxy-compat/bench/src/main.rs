@@ -181,12 +181,18 @@ fn run(words: &Words) -> Result<bool, String> {
             println!("{}: {}: {}", table.work.name, row.name, row.command);
         }
     }
+    let has_nginx = words
+        .plan
+        .contenders
+        .iter()
+        .any(|one| one.kind == contender::Kind::Nginx);
     let is_used = |name: &str| {
-        words
+        let is_wanted = words
             .plan
             .workloads
             .iter()
-            .any(|work| work.tcp == name.contains("tcp"))
+            .any(|work| work.tcp == name.contains("tcp"));
+        is_wanted && (has_nginx || !name.starts_with("nginx"))
     };
     for (name, text) in contender::configurations()
         .into_iter()

@@ -1,12 +1,14 @@
 //! One measurement: starts a contender, puts a load on it, brings the figures home.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::contender::{Contender, Place};
+use crate::contender::{self, Contender, Place};
 use crate::figures::Watch;
+use crate::load::question;
 use crate::process::{Cores, Launch, Running, on_path};
 use crate::workload::{Kind, Workload};
 use crate::{sink, sockets};
@@ -121,7 +123,7 @@ impl Rig {
         std::fs::create_dir_all(&directory).map_err(|error| broken(error.to_string()))?;
         let port = sockets::free_port().map_err(|error| broken(error.to_string()))?;
         let front = SocketAddr::from(([127, 0, 0, 1], port));
-        let is_null = contender.kind == crate::contender::Kind::Null;
+        let is_null = contender.kind == contender::Kind::Null;
         let place = Place {
             front,
             origins: match work {
@@ -138,9 +140,9 @@ impl Rig {
         let mut running = launch
             .start(&contender.name, self.cores.proxy, &messages)
             .map_err(|error| broken(error.to_string()))?;
-        wait_until_it_listens(front, &mut running).map_err(|error| {
+        wait_for_an_answer(front, &mut running).map_err(|error| {
             let text = std::fs::read_to_string(&messages).unwrap_or_default();
-            broken(format!("{error}: {}", text.trim()))
+            broken(format!("{error}: {}", contender::refusal(&text)))
         })?;
         let lines = work.log.then(|| sink::count(self.log).ok()).flatten();
         let load = self
@@ -259,18 +261,28 @@ impl Rig {
     }
 }
 
-fn wait_until_it_listens(front: SocketAddr, running: &mut Running) -> Result<(), String> {
+/// Listening is not enough: a master listens before it has its worker.
+fn wait_for_an_answer(front: SocketAddr, running: &mut Running) -> Result<(), String> {
     let start = Instant::now();
-    while TcpStream::connect(front).is_err() {
+    while !is_answered(front).unwrap_or(false) {
         if !running.is_alive() {
             return Err("it ended at once".into());
         }
         if start.elapsed() > PATIENCE {
-            return Err("it does not listen".into());
+            return Err("it does not answer".into());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
+}
+
+fn is_answered(front: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(front)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&question("/tiny", 0, 1, false))?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(status.ends_with(b" 200"))
 }
 
 /// Lines of `name value`.

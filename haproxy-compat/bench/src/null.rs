@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -33,6 +34,8 @@ struct Pair {
     sides: [Option<TcpStream>; 2],
     /// Bytes that the side with this index has not taken yet; nothing is read from the other meanwhile.
     stuck: [VecDeque<u8>; 2],
+    /// Whether the end of this side was told, which happens once, while bytes may stand before it.
+    ended: [bool; 2],
 }
 
 struct Relay {
@@ -45,6 +48,9 @@ struct Relay {
     idle: Vec<usize>,
     turn: usize,
     buffer: Vec<u8>,
+    /// Sides with more to read than one receive took. They get their turn after the others: draining one side while
+    /// its sender still writes would make this process do the sender's work in the kernel.
+    more: Vec<(usize, usize)>,
 }
 
 /// Relays until the process is ended.
@@ -62,13 +68,17 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
         idle: Vec::new(),
         turn: 0,
         buffer: vec![0; BUFFER],
+        more: Vec::new(),
     };
     let mut events = Events::with_capacity(256);
+    let mut again = Vec::new();
     loop {
-        match relay.poll.poll(&mut events, None) {
+        let wait = (!relay.more.is_empty()).then_some(Duration::ZERO);
+        match relay.poll.poll(&mut events, wait) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             done => done?,
         }
+        std::mem::swap(&mut again, &mut relay.more);
         for event in &events {
             if event.token() == LISTENER {
                 relay.accept();
@@ -76,6 +86,9 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             }
             let (place, side) = (event.token().0 / 2, event.token().0 % 2);
             let mut open = true;
+            if let Some(pair) = relay.pairs.get_mut(place).filter(|_| event.is_read_closed()) {
+                pair.ended[side] = true;
+            }
             if event.is_writable() && relay.is_stuck(place, side) {
                 open = relay.unstick(place, side) && relay.pump(place, 1 - side);
             }
@@ -83,6 +96,11 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
                 open = relay.pump(place, side);
             }
             if !open {
+                relay.close(place);
+            }
+        }
+        for (place, side) in again.drain(..) {
+            if !relay.pump(place, side) {
                 relay.close(place);
             }
         }
@@ -123,7 +141,7 @@ impl Relay {
         }
         let origin = self.options.origins[self.turn % self.options.origins.len()];
         self.turn += 1;
-        let mut server = sockets::connect(origin, self.options.mptcp[SERVER], None)?;
+        let mut server = sockets::connect(origin, self.options.mptcp[SERVER])?;
         let place = self.free.pop().unwrap_or(self.pairs.len());
         let registry = self.poll.registry();
         registry.register(&mut client, Token(2 * place), both)?;
@@ -131,6 +149,7 @@ impl Relay {
         let pair = Pair {
             sides: [Some(client), Some(server)],
             stuck: Default::default(),
+            ended: [false; 2],
         };
         if place == self.pairs.len() {
             self.pairs.push(pair);
@@ -162,54 +181,49 @@ impl Relay {
         true
     }
 
-    /// Moves what came from side `from` to the other one; `false` when the pair is at its end.
+    /// Moves what one receive from side `from` gives to the other one; `false` when the pair is at its end.
     fn pump(&mut self, place: usize, from: usize) -> bool {
         let Some(pair) = self.pairs.get_mut(place) else {
             return true;
         };
         let to = 1 - from;
-        loop {
-            if !pair.stuck[to].is_empty() {
-                return true;
-            }
-            let [client, server] = &mut pair.sides;
-            let (source, sink) = if from == CLIENT {
-                (client, server)
-            } else {
-                (server, client)
-            };
-            let Some(source) = source else {
-                return true;
-            };
-            let length = match source.read(&mut self.buffer) {
-                Ok(0) => return false,
-                Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
-            };
-            // A server that speaks without a client has nothing to say.
-            let Some(sink) = sink else {
-                return false;
-            };
-            let sent = match sink.write(&self.buffer[..length]) {
-                Ok(sent) => sent,
-                Err(error) if waits(&error) => 0,
-                Err(_) => return false,
-            };
-            if sent < length {
-                pair.stuck[to].extend(&self.buffer[sent..length]);
-                return true;
-            }
-            if self.options.exchange && from == SERVER {
-                pair.sides[CLIENT] = None;
-                self.idle.push(place);
-                return true;
-            }
-            // Edges: a full buffer may have left something behind, a partial one has not.
-            if length < self.buffer.len() {
-                return true;
-            }
+        if !pair.stuck[to].is_empty() {
+            return true;
         }
+        let [client, server] = &mut pair.sides;
+        let (source, sink) = if from == CLIENT {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        let Some(source) = source else {
+            return true;
+        };
+        let length = match source.read(&mut self.buffer) {
+            Ok(0) => return false,
+            Ok(length) => length,
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        };
+        // A server that speaks without a client has nothing to say.
+        let Some(sink) = sink else {
+            return false;
+        };
+        let sent = match sink.write(&self.buffer[..length]) {
+            Ok(sent) => sent,
+            Err(error) if waits(&error) => 0,
+            Err(_) => return false,
+        };
+        if sent < length {
+            pair.stuck[to].extend(&self.buffer[sent..length]);
+        } else if self.options.exchange && from == SERVER {
+            pair.sides[CLIENT] = None;
+            self.idle.push(place);
+            pair.ended[CLIENT] = false;
+        } else if length == self.buffer.len() || pair.ended[from] {
+            // Edges: a full buffer may have left something behind, a partial one has not.
+            self.more.push((place, from));
+        }
+        true
     }
 
     fn close(&mut self, place: usize) {

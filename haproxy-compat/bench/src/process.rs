@@ -175,7 +175,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         // A master hands TERM on to its workers, KILL would leave them behind.
         let pid = self.child.id().to_string();
-        let _ = Command::new("sh").args(["-c", "kill -TERM $0", &pid]).status();
+        let _ = Command::new("sh")
+            .args(["-c", "kill -TERM $0 2>/dev/null", &pid])
+            .status();
         let start = Instant::now();
         while self.is_alive() {
             if start.elapsed() > PATIENCE {

@@ -80,7 +80,7 @@ pub(crate) fn text(table: &Table) -> String {
 fn cost_table(text: &mut String, table: &Table) {
     let _ = writeln!(
         text,
-        "{:<17} {:>8} {:>15} {:>7} {:>7} {:>5} {:>8} {:>6} {:>6} {:>8} {:>8} {:>9} {:>9} {:>4}",
+        "{:<22} {:>8} {:>15} {:>7} {:>7} {:>5} {:>8} {:>6} {:>6} {:>8} {:>8} {:>9} {:>9} {:>4}",
         "closed loop",
         "CPU us",
         "(range)",
@@ -133,7 +133,7 @@ fn lines(text: &mut String, rows: &[Row], rounds: impl Fn(&Row) -> &Vec<Figures>
         let ratio = |to: Option<f64>| to.map_or_else(|| "-".into(), |to| format!("{:.2}", cost.median / to));
         let _ = writeln!(
             text,
-            "{:<17} {:>8.2} {:>15} {:>7} {:>7} {:>4}% {:>8} {:>6} {:>6} {:>8} {:>8} {:>19} {:>4}",
+            "{:<22} {:>8.2} {:>15} {:>7} {:>7} {:>4}% {:>8} {:>6} {:>6} {:>8} {:>8} {:>19} {:>4}",
             row.name,
             cost.median,
             format!("({:.2}-{:.2})", cost.min, cost.max),
@@ -149,7 +149,7 @@ fn lines(text: &mut String, rows: &[Row], rounds: impl Fn(&Row) -> &Vec<Figures>
             figures.iter().map(wrong).sum::<f64>(),
         );
         let (lines, answers) = (plain(figures, "log_lines", 1.0), plain(figures, "total", 1.0));
-        if let (Some(lines), Some(answers)) = (lines, answers) {
+        if let (Some(lines), Some(answers), false) = (lines, answers, row.is_null) {
             let _ = writeln!(
                 text,
                 "    {:.0} log lines for {:.0} answers",
@@ -162,7 +162,7 @@ fn lines(text: &mut String, rows: &[Row], rounds: impl Fn(&Row) -> &Vec<Figures>
 fn memory_table(text: &mut String, table: &Table) {
     let _ = writeln!(
         text,
-        "{:<17} {:>14} {:>19} {:>14} {:>12} {:>12}",
+        "{:<22} {:>14} {:>19} {:>14} {:>12} {:>12}",
         "bytes", "Pss per conn", "(range)", "private/conn", "Pss before", "Pss with"
     );
     for row in &table.rows {
@@ -171,7 +171,7 @@ fn memory_table(text: &mut String, table: &Table) {
         };
         let _ = writeln!(
             text,
-            "{:<17} {:>14.0} {:>19} {:>14} {:>12} {:>12}",
+            "{:<22} {:>14.0} {:>19} {:>14} {:>12} {:>12}",
             row.name,
             pss.median,
             format!("({:.0}-{:.0})", pss.min, pss.max),

@@ -117,8 +117,9 @@ impl Table {
             .filter(|row| !row.is_null)
             .flat_map(|row| &row.closed);
         let slowest = rates.filter_map(rate_of).min_by(f64::total_cmp)?;
-        let digit = 10f64.powf((slowest / 2.0).log10().floor() - 1.0);
-        Some(((slowest / 2.0 / digit).floor() * digit).max(1.0))
+        let half = (slowest / 2.0).max(1.0).floor();
+        let digit = 10f64.powf((half.log10().floor() - 1.0).max(0.0));
+        Some((half / digit).floor() * digit)
     }
 }
 

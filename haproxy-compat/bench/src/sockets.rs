@@ -24,13 +24,23 @@ pub(crate) fn listen(addr: SocketAddr, mptcp: bool) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// A connection under way; `room` is the size of its receive buffer, bytes, where it is not the kernel's usual one.
-pub(crate) fn connect(addr: SocketAddr, mptcp: bool, room: Option<usize>) -> io::Result<TcpStream> {
-    let socket = open(addr, mptcp)?;
+/// A connection under way.
+pub(crate) fn connect(addr: SocketAddr, mptcp: bool) -> io::Result<TcpStream> {
+    start(open(addr, mptcp)?, addr)
+}
+
+/// A connection under way that takes little at a time: a receive buffer of `room` bytes, and segments of `segment` bytes
+/// instead of loopback's 64 KiB. The segments matter to the other end: by them its kernel sizes the send buffer, which
+/// over loopback would take a megabyte.
+pub(crate) fn connect_narrow(addr: SocketAddr, room: usize, segment: u32) -> io::Result<TcpStream> {
+    let socket = open(addr, false)?;
+    socket.set_recv_buffer_size(room)?;
+    socket.set_tcp_mss(segment)?;
+    start(socket, addr)
+}
+
+fn start(socket: Socket, addr: SocketAddr) -> io::Result<TcpStream> {
     socket.set_tcp_nodelay(true)?;
-    if let Some(room) = room {
-        socket.set_recv_buffer_size(room)?;
-    }
     match socket.connect(&addr.into()) {
         Err(error) if !is_under_way(&error) => return Err(error),
         _ => {}
