@@ -7,7 +7,7 @@ use haproxy_compat::origin::Origin;
 use haproxy_compat::proxy::{Proxy, Setup};
 use haproxy_compat::sink::Sink;
 use haproxy_compat::{PATIENCE, cli, wait_for};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Descriptors of the process under test.
 const DESCRIPTORS: usize = 40;
@@ -179,4 +179,121 @@ fn out_of_descriptors_in_tcp() {
     drop(crowd);
     assert_recovers(&proxy);
     proxy.stop();
+}
+
+/// Connections that the limits under test allow at once, and events that they allow per second.
+const LIMIT: usize = 5;
+const RATE: usize = 10;
+
+/// Starts a proxy with a line in `global`, in the frontend, and more words on its `bind` line. There is a second
+/// frontend without limits.
+fn start_limited(global: &str, frontend: &str, bind: &str, origin: &Origin) -> Proxy {
+    let config = format!(
+        "global\n nbthread 1\n stats socket fd@${{cli}} level admin\n{global}defaults\n mode http\n backlog 200\n \
+         timeout connect 2s\n timeout client 20s\n timeout server 20s\nfrontend fe\n bind fd@${{fe}} {bind}\n{frontend} \
+         default_backend be\nfrontend fe2\n bind fd@${{fe2}}\n default_backend be\nbackend be\n server s1 {}\n",
+        origin.addr()
+    );
+    Setup::new(config).start()
+}
+
+/// A crowd in which everybody asked.
+fn asking(proxy: &Proxy, count: usize) -> Vec<Client> {
+    let ask = |_| {
+        let mut client = proxy.client("fe");
+        client.send(GET.as_bytes());
+        client
+    };
+    (0..count).map(ask).collect()
+}
+
+/// Takes those who were answered out of the crowd.
+fn take_answered(crowd: &mut Vec<Client>) -> Vec<Client> {
+    let is_answered = |client: &mut Client| {
+        client.read_once(Duration::ZERO);
+        assert!(client.got.is_empty() || client.got.starts_with(b"HTTP/1.1 200 "));
+        !client.got.is_empty()
+    };
+    crowd.extract_if(.., is_answered).collect()
+}
+
+/// Takes the answered out of the crowd until there are `count`.
+fn await_answered(crowd: &mut Vec<Client>, count: usize) -> Vec<Client> {
+    let mut served = Vec::new();
+    let done = wait_for(PATIENCE, || {
+        served.append(&mut take_answered(crowd));
+        (served.len() >= count).then_some(())
+    });
+    assert!(
+        done.is_some() && served.len() == count,
+        "{} of {count} answered",
+        served.len()
+    );
+    served
+}
+
+#[test]
+fn at_a_limit_of_connections() {
+    let origin = Origin::new(Vec::new());
+    let line = format!(" maxconn {LIMIT}\n");
+    for (global, frontend, bind, stops_others) in [
+        (line.as_str(), "", "", true),
+        ("", line.as_str(), "", false),
+        ("", "", line.trim(), false),
+    ] {
+        let proxy = start_limited(global, frontend, bind, &origin);
+        let log = Sink::new();
+        let mut crowd = asking(&proxy, 20);
+        let served = await_answered(&mut crowd, LIMIT);
+        assert_rests(&proxy, &log);
+        assert_eq!(take_answered(&mut crowd).len(), 0, "nobody else is accepted");
+        assert_eq!(
+            cli::info(&proxy, "CurrConns"),
+            LIMIT.to_string(),
+            "the operator is served"
+        );
+        let mut other = proxy.client("fe2");
+        other.send(GET.as_bytes());
+        let answer = other.read_response(
+            false,
+            Duration::from_millis(if stops_others { 300 } else { 8_000 }),
+        );
+        assert_eq!(answer.is_none(), stops_others, "the other frontend");
+        drop((served, other));
+        while !crowd.is_empty() {
+            let next = LIMIT.min(crowd.len());
+            await_answered(&mut crowd, next);
+        }
+        let gone = wait_for(PATIENCE, || (cli::info(&proxy, "CurrConns") == "0").then_some(()));
+        assert!(gone.is_some(), "every slot is free again");
+        proxy.stop();
+    }
+}
+
+#[test]
+fn at_a_rate() {
+    let origin = Origin::new(Vec::new());
+    for (global, frontend) in [
+        ("", " rate-limit sessions 10\n"),
+        (" maxconnrate 10\n", ""),
+        (" maxsessrate 10\n", ""),
+    ] {
+        let proxy = start_limited(global, frontend, "", &origin);
+        let log = Sink::new();
+        let begun = Instant::now();
+        let mut crowd = asking(&proxy, 3 * RATE);
+        let mut served = take_answered(&mut crowd).len();
+        assert_rests(&proxy, &log);
+        while !crowd.is_empty() && begun.elapsed() < PATIENCE {
+            served += take_answered(&mut crowd).len();
+            let seconds = begun.elapsed().as_secs_f64();
+            // What the first second may have at once, and the tenths of those that followed.
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let too_many = served as f64 > (RATE as f64) * (1.0 + seconds) + 1.0;
+            assert!(!too_many, "{served} in {seconds} s");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(crowd.is_empty(), "{served} answered");
+        proxy.stop();
+    }
 }

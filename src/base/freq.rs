@@ -11,12 +11,21 @@ use crate::base::ticks::Ticks;
 pub const SECOND_MS: u32 = 1_000;
 
 /// Counts the events of a period and of the one before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freq {
-    /// Start of the present period, in milliseconds of [`Ticks`].
+    /// Start of the present period, in milliseconds of [`Ticks`]; [`NO_PERIOD`] before the first event.
     start_ms: u64,
     current: u32,
     previous: u32,
+}
+
+/// No event yet: the first one begins the first period, however young the process is.
+const NO_PERIOD: u64 = u64::MAX;
+
+impl Default for Freq {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Freq {
@@ -24,7 +33,7 @@ impl Freq {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            start_ms: 0,
+            start_ms: NO_PERIOD,
             current: 0,
             previous: 0,
         }
@@ -34,7 +43,7 @@ impl Freq {
     pub fn add(&mut self, now: Ticks, period_ms: u32, events: u32) -> u32 {
         let now = now.as_ms();
         let period = u64::from(period_ms);
-        let age = now.saturating_sub(self.start_ms);
+        let age = self.age_ms(now);
         if age < period {
             self.current = self.current.saturating_add(events);
             return self.current;
@@ -89,10 +98,18 @@ impl Freq {
         u64::from(past) * share_ms + (u64::from(current) + u64::from(pending)) * u64::from(period_ms)
     }
 
+    /// Milliseconds since the present period began.
+    fn age_ms(&self, now_ms: u64) -> u64 {
+        if self.start_ms == NO_PERIOD {
+            return u64::MAX;
+        }
+        now_ms.saturating_sub(self.start_ms)
+    }
+
     /// As seen at `now`: milliseconds for which the past events still count, past events, present events.
     fn at(&self, now: Ticks, period_ms: u32) -> (u64, u32, u32) {
         let period = u64::from(period_ms);
-        let age = now.as_ms().saturating_sub(self.start_ms);
+        let age = self.age_ms(now.as_ms());
         if age <= period {
             (period - age, self.previous, self.current)
         } else if age <= 2 * period {
@@ -166,6 +183,17 @@ mod tests {
         assert_eq!(f.start_ms, 5_000);
         f.add(at(6_000), SECOND_MS, 1);
         assert_eq!((f.start_ms, f.previous, f.current), (6_000, 4, 1));
+    }
+
+    #[test]
+    fn a_young_process_counts_from_its_first_event() {
+        let mut f = Freq::new();
+        assert_eq!(f.rate(at(0), SECOND_MS), 0);
+        assert_eq!(f.remaining(at(900), SECOND_MS, 10, 0), 10);
+        f.add(at(900), SECOND_MS, 10);
+        // Nothing more for a whole second, then a tenth of it at a time.
+        assert_eq!(f.remaining(at(1_899), SECOND_MS, 10, 0), 0);
+        assert_eq!(f.remaining(at(1_950), SECOND_MS, 10, 0), 1);
     }
 
     proptest! {
