@@ -58,7 +58,7 @@ measure() {
 # functions FILE: instructions, tab, place and name of each function
 functions() {
     callgrind_annotate --threshold=100 --show-percs=no --auto=no "$1" |
-        sed -nE 's/^ *([0-9,]+) +([^ ].*)$/\1\t\2/p' | grep -v 'PROGRAM TOTALS' | sed -E 's/ \[[^]]*\]$//; s,/rustc/[0-9a-f]+/,,; s,[^ ]*/registry/src/[^/]*/,,'
+        sed -nE 's/^ *([0-9,]+) +([^ ].*)$/\1\t\2/p' | grep -v 'PROGRAM TOTALS' | sed -E 's/ \[[^]]*\]$//; s,/rustc/[0-9a-f]+/,,; s,\t[^ ]*/registry/src/[^/]*/,\t,'
 }
 
 # top_of KEY: what KEY (fn or file) is told to cost more of in the second run than in the first, per request
