@@ -122,7 +122,7 @@ pub const BURST_LEN: usize = 131_072;
 const BURSTS_MAX: usize = 64;
 
 /// Unused burst buffers that are kept.
-const BURSTS_IDLE_MAX: usize = 2;
+const BURSTS_IDLE_MAX: usize = 16;
 
 /// Buffers of one capacity, and a few large ones that bulk data rushes through.
 pub struct BufPool {

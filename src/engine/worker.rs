@@ -46,6 +46,9 @@ use super::clock::Clock;
 const IDLE_BUFFERS_MAX: usize = 1_024;
 const IDLE_OBJECTS_MAX: usize = 1_024;
 
+/// What a turn of the loop deals with has room from the start, so that it need not grow in the middle of traffic.
+const TURN_OBJECTS: usize = 256;
+
 /// The least that each of a request under way and a response needs to come to its end is two buffers.
 const RESERVE_MIN: u32 = 4;
 
@@ -223,7 +226,7 @@ impl Worker {
             pipes: Pipes::new(state.process.maxpipes, tune.pipesize),
             logger: Logger::new(pid, &hostname),
             rng,
-            wakes: Vec::new(),
+            wakes: Vec::with_capacity(TURN_OBJECTS),
             listeners_may_go: false,
             scratch: vec![0; tune.bufsize as usize].into_boxed_slice(),
             streams_counter: 0,
@@ -265,9 +268,9 @@ impl Worker {
             phase: Phase::Serving,
             hard_stop: Timer::new(),
             grace: Timer::new(),
-            events: Vec::new(),
-            due: Vec::new(),
-            running: Vec::new(),
+            events: Vec::with_capacity(TURN_OBJECTS),
+            due: Vec::with_capacity(TURN_OBJECTS),
+            running: Vec::with_capacity(TURN_OBJECTS),
             victims: Vec::new(),
             accept_again: true,
             idle_share,
