@@ -123,3 +123,44 @@ fn stdout_and_unix_targets() {
     drop(client);
     proxy.stop();
 }
+
+/// A log server that is away loses what it is not there for, and gets the first line that comes after it is back.
+#[test]
+fn log_server_that_comes_back() {
+    let sink = Sink::new();
+    let port = sink.port;
+    let proxy = Setup::new(format!(
+        "global\n nbthread 1\n log 127.0.0.1:{port} local0\ndefaults\n log global\n mode http\n option httplog\n \
+         timeout client 5s\n timeout server 5s\n timeout connect 5s\nfrontend fe\n bind fd@${{fe}}\n \
+         default_backend be\nbackend be\n",
+    ))
+    .start();
+    let ask = |path: &str| {
+        let answer = proxy
+            .client("fe")
+            .ask(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    };
+    ask("/before");
+    sink.expect("GET /before");
+    drop(sink);
+    for path in ["/lost", "/lost", "/lost"] {
+        ask(path);
+    }
+    let socket = std::net::UdpSocket::bind(("127.0.0.1", port)).expect("the port is free again");
+    ask("/after");
+    let mut line = [0; 2048];
+    socket
+        .set_read_timeout(Some(haproxy_compat::PATIENCE))
+        .expect("a timeout");
+    // The last of the lost ones may have been on its way.
+    loop {
+        let n = socket.recv(&mut line).expect("a line");
+        let line = String::from_utf8_lossy(&line[..n]);
+        if line.contains("GET /after") {
+            break;
+        }
+        assert!(line.contains("GET /lost"), "{line}");
+    }
+    proxy.stop();
+}

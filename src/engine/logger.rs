@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -27,8 +28,8 @@ const ZONE_TRUST_S: u64 = 1;
 
 /// Sockets and counters behind the `log` lines of one loop.
 pub(crate) struct Logger {
-    udp4: Option<Socket>,
-    udp6: Option<Socket>,
+    /// One socket for each UDP target, connected: the kernel then looks for a route once, not for every line.
+    udp: Vec<(SocketAddr, Socket)>,
     unix: Option<Socket>,
     /// Addresses of UNIX targets, made once.
     unix_addresses: HashMap<LogSink, SockAddr>,
@@ -50,8 +51,7 @@ impl Logger {
     /// A logger for the process of that number on that host.
     pub(crate) fn new(pid: u32, hostname: &str) -> Self {
         Self {
-            udp4: None,
-            udp6: None,
+            udp: Vec::new(),
             unix: None,
             unix_addresses: HashMap::new(),
             samplers: HashMap::new(),
@@ -135,16 +135,7 @@ impl Logger {
 
     fn send_packet(&mut self, target: &LogTarget) -> bool {
         match &target.sink {
-            LogSink::Udp(to) => {
-                let place = match to {
-                    SocketAddr::V4(_) => &mut self.udp4,
-                    SocketAddr::V6(_) => &mut self.udp6,
-                };
-                let Some(socket) = datagram_socket(place, Domain::for_address(*to)) else {
-                    return false;
-                };
-                socket.send_to(&self.packet, &SockAddr::from(*to)).is_ok()
-            }
+            LogSink::Udp(to) => self.send_udp(*to),
             sink @ (LogSink::UnixDatagram(_) | LogSink::AbstractDatagram(_)) => {
                 if !self.unix_addresses.contains_key(sink) {
                     let made = match sink {
@@ -161,20 +152,36 @@ impl Logger {
                 let Some(address) = self.unix_addresses.get(sink) else {
                     return false;
                 };
-                let Some(socket) = datagram_socket(&mut self.unix, Domain::UNIX) else {
-                    return false;
-                };
+                if self.unix.is_none() {
+                    self.unix = Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None).ok();
+                }
+                let Some(socket) = &self.unix else { return false };
                 socket.send_to(&self.packet, address).is_ok()
             }
             LogSink::Fd(fd) => sys::write_fd(fd.as_raw_fd(), &self.packet).is_ok(),
         }
     }
-}
 
-/// The socket of that place, made on first use.
-fn datagram_socket(place: &mut Option<Socket>, domain: Domain) -> Option<&Socket> {
-    if place.is_none() {
-        *place = Socket::new(domain, Type::DGRAM.nonblocking(), None).ok();
+    /// Sends the packet as a datagram. False when it is lost.
+    fn send_udp(&mut self, to: SocketAddr) -> bool {
+        if let Some(at) = self.udp.iter().position(|(known, _)| *known == to) {
+            let socket = &self.udp[at].1;
+            match socket.send(&self.packet) {
+                Ok(_) => return true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                // What became of an earlier line; this one was not sent.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    return socket.send(&self.packet).is_ok();
+                }
+                // The way may be another one now.
+                Err(_) => drop(self.udp.swap_remove(at)),
+            }
+        }
+        let connected = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking(), None)
+            .and_then(|socket| socket.connect(&SockAddr::from(to)).map(|()| socket));
+        let Ok(socket) = connected else { return false };
+        let is_sent = socket.send(&self.packet).is_ok();
+        self.udp.push((to, socket));
+        is_sent
     }
-    place.as_ref()
 }
