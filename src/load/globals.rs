@@ -3,6 +3,7 @@
 
 use crate::conf::diag::{Code, Diag, Form, Sink};
 use crate::policy::draft::Draft;
+use crate::policy::kw::thread_set::Threads;
 
 /// Largest buffer with HTTP, bytes.
 const MAX_HTTP_BUFFER_BYTES: u32 = 256 << 20;
@@ -62,6 +63,25 @@ fn buffers(draft: &Draft, sink: &mut Sink) {
             format!("global.tune.bufsize must be at least {MIN_BUFFER_BYTES} (current value = {bufsize})."),
         );
     }
+}
+
+/// Most threads of one group while nothing says how many groups there are.
+const GROUP_MAX: u32 = 16;
+
+/// The threads that the configuration asks for. `None` where the machine decides: its processors are not looked at, so
+/// that a configuration is right or wrong on any of them.
+pub(super) fn asked_threads(draft: &Draft) -> Option<Threads> {
+    let threads = &draft.global.threads;
+    let number = threads.number?;
+    let number = threads.limit.map_or(number, |limit| number.min(limit));
+    let groups = threads.groups.or((number <= GROUP_MAX).then_some(1));
+    Some(Threads {
+        number: u64::from(number),
+        // Groups that are described line by line may have any size.
+        groups: groups
+            .filter(|groups| *groups > 0 && !threads.described)
+            .map(u64::from),
+    })
 }
 
 fn threads(draft: &Draft, sink: &mut Sink) {

@@ -63,6 +63,7 @@ pub(super) fn run(draft: &Draft, proxies: &mut [ProxyDraft], sink: &mut Sink) ->
     super::globals::run(draft, sink);
     let sockets = draft.global.stats_sockets.iter();
     sink.extend(sockets.filter_map(|line| bind::check_mux(line, Mode::Tcp, "frontend 'GLOBAL'")));
+    threads(draft, proxies, sink);
     for index in 0..proxies.len() {
         if proxies.get(index).is_none_or(|proxy| proxy.settings.disabled) {
             continue;
@@ -260,6 +261,20 @@ fn target(
         return Err(bare_alert(Code::Conflict, wanted.span, text));
     }
     Ok(id)
+}
+
+/// Listeners must be served by threads that exist.
+fn threads(draft: &Draft, proxies: &[ProxyDraft], sink: &mut Sink) {
+    let Some(threads) = super::globals::asked_threads(draft) else {
+        return;
+    };
+    let sockets = draft.global.stats_sockets.iter();
+    sink.extend(sockets.filter_map(|line| bind::check_threads(line, threads, "frontend 'GLOBAL'")));
+    for proxy in proxies.iter().filter(|proxy| !proxy.settings.disabled) {
+        let owner = format!("{} '{}'", proxy.kind.noun(), proxy.name());
+        let lines = proxy.binds.iter();
+        sink.extend(lines.filter_map(|line| bind::check_threads(line, threads, &owner)));
+    }
 }
 
 /// Transports and protocols of listeners and servers must go with the mode.

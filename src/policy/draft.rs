@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::host::Host;
+use super::kw::thread_set::ThreadSet;
 use super::kw::tune::TuneGiven;
 use crate::base::addr::Family;
 use crate::conf::cursor::ArgCursor;
@@ -177,6 +178,8 @@ pub struct BindDraft {
     pub listeners: Vec<Listener>,
     /// `proto`.
     pub mux: Option<MuxName>,
+    /// `thread`.
+    pub threads: ThreadSet,
 }
 
 /// One way of `init-addr` to give a server its first address.

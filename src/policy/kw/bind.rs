@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::proxy::check_guid;
-use super::thread_set::check_thread_set;
+use super::thread_set::{ThreadSet, Threads, read_thread_set};
 use super::words::{Fault, Words, octal};
 use super::{row, whole_int};
 use crate::base::addr::{Addr, Ports, Target};
@@ -356,6 +356,7 @@ pub(super) fn new_bind(cursor: &ArgCursor<'_>, word: &Arg, addrs: Vec<Addr>, dra
             .map(|addr| Listener::new(addr, draft.at.clone()))
             .collect(),
         mux: None,
+        threads: ThreadSet::default(),
     }
 }
 
@@ -467,6 +468,17 @@ pub fn check_mux(bind: &BindDraft, mode: Mode, owner: &str) -> Option<Diag> {
         at.line
     );
     Some(Diag::alert(Code::Conflict, bind.span, text).with_form(Form::Bare))
+}
+
+/// The report when `thread` names no thread that exists.
+pub fn check_threads(bind: &BindDraft, threads: Threads, owner: &str) -> Option<Diag> {
+    let refusal = bind.threads.refusal(threads)?;
+    let at = &bind.listeners.first()?.declared;
+    let text = format!(
+        "{owner}: {refusal} in 'bind {}' at [{}:{}].",
+        bind.arg, at.file, at.line
+    );
+    Some(Diag::alert(Code::OutOfRange, bind.span, text).with_form(Form::Bare))
 }
 
 fn later(line: &mut BindLine<'_, '_>) -> Result<(), Fault> {
@@ -754,10 +766,11 @@ fn tfo(line: &mut BindLine<'_, '_>) -> Result<(), Fault> {
     line.all(|listener| listener.tfo = true)
 }
 
-/// Accepted and without effect beyond its grammar: one loop accepts everything.
+/// One loop accepts everything; the set must name a thread that exists all the same ([`check_threads`]).
 fn thread(line: &mut BindLine<'_, '_>) -> Result<(), Fault> {
     let set = line.words.cursor().next().map_or(&b""[..], Arg::bytes);
-    check_thread_set(set).map_err(|text| line.words.fault(Code::BadArgument, text))
+    let read = read_thread_set(set, &mut line.bind.threads);
+    read.map_err(|text| line.words.fault(Code::BadArgument, text))
 }
 
 fn transparent(line: &mut BindLine<'_, '_>) -> Result<(), Fault> {

@@ -20,7 +20,7 @@ mod source;
 pub mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
-mod thread_set;
+pub mod thread_set;
 pub mod threads;
 pub mod timeout;
 pub mod tls;

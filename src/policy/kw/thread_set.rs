@@ -1,14 +1,88 @@
 //! The grammar of thread sets (`thread` on bind lines): `all`, `odd`, `even`, `3`, `1-4`, `2/1-4`, comma lists.
 //!
-//! One loop serves whatever the set says, so only the grammar is checked, with the messages of HAProxy 3.4.0.
-//! Source: configuration manual, "thread".
+//! One loop serves whatever the set says; that it names a thread that exists is checked, as HAProxy 3.4.0 does, with
+//! its messages. Source: configuration manual, "thread".
 
 const MAX_THREADS: u64 = 1024;
 const MAX_THREADS_PER_GROUP: u64 = 64;
 const MAX_GROUPS: u64 = 32;
 
-/// Checks a thread set; the text of the refusal is HAProxy's.
-pub(super) fn check_thread_set(text: &[u8]) -> Result<(), String> {
+/// Threads of one number, word or range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// From the first to the last.
+    Range(u64, u64),
+    All,
+    Odd,
+    Even,
+}
+
+impl Part {
+    /// Whether it holds one of the first `count` threads.
+    fn is_within(self, count: u64) -> bool {
+        match self {
+            Self::Range(first, _) => first <= count,
+            Self::All | Self::Odd => count >= 1,
+            Self::Even => count >= 2,
+        }
+    }
+}
+
+/// The threads that the `thread` options of a line name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadSet {
+    /// The group, 0 for threads of all groups, and which of its threads.
+    parts: Vec<(u64, Part)>,
+}
+
+/// The threads that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// How many.
+    pub number: u64,
+    /// In how many groups of their own making, if that is known.
+    pub groups: Option<u64>,
+}
+
+impl Threads {
+    /// How many threads a group has, from 1 on: first groups get what does not divide.
+    fn in_group(self, group: u64) -> Option<u64> {
+        let groups = self.groups?;
+        (group <= groups).then(|| self.number / groups + u64::from(group <= self.number % groups))
+    }
+}
+
+impl ThreadSet {
+    /// What HAProxy says against a set that names no thread there is. Groups, if it names any, are all that counts.
+    pub fn refusal(&self, threads: Threads) -> Option<String> {
+        let mut groups: Vec<u64> = self.parts.iter().map(|(group, _)| *group).collect();
+        groups.retain(|group| *group > 0);
+        groups.sort_unstable();
+        groups.dedup();
+        let within = |group: u64, count: u64| {
+            let mut parts = self.parts.iter();
+            parts.any(|(of, part)| *of == group && part.is_within(count))
+        };
+        if groups.is_empty() {
+            let none = !self.parts.is_empty() && !within(0, threads.number);
+            return none.then(|| "'thread' directive only references non-existing threads".to_owned());
+        }
+        threads.groups?;
+        groups
+            .into_iter()
+            .find_map(|group| match threads.in_group(group) {
+                None => Some(format!(
+                    "'thread' directive references non-existing thread group {group}"
+                )),
+                Some(count) => (!within(group, count)).then(|| {
+                    format!("'thread' directive only references threads not belonging to group {group}")
+                }),
+            })
+    }
+}
+
+/// Reads a thread set and adds it to `into`; the text of the refusal is HAProxy's.
+pub(super) fn read_thread_set(text: &[u8], into: &mut ThreadSet) -> Result<(), String> {
     let relative = text.get(digits(text)) == Some(&b'/');
     let max = if relative {
         MAX_THREADS_PER_GROUP
@@ -26,7 +100,8 @@ pub(super) fn check_thread_set(text: &[u8]) -> Result<(), String> {
                 shown(set)
             ));
         }
-        let left = range(set, max, group)?;
+        let (part, left) = range(set, max, group)?;
+        into.parts.extend(part.map(|part| (group, part)));
         rest = left.strip_prefix(b",").unwrap_or(left);
     }
     Ok(())
@@ -65,10 +140,10 @@ fn check_delimiter(set: &[u8], number: Option<u64>, rest: &[u8]) -> Result<(), S
     }
 }
 
-/// One number, word or range, of that group if it is not 0; gives what follows.
-fn range(set: &[u8], max: u64, group: u64) -> Result<&[u8], String> {
+/// One number, word or range, of that group if it is not 0; gives it and what follows.
+fn range(set: &[u8], max: u64, group: u64) -> Result<(Option<Part>, &[u8]), String> {
     if set.is_empty() {
-        return Ok(set);
+        return Ok((None, set));
     }
     let (number, mut rest) = split_number(set);
     check_delimiter(set, number, rest)?;
@@ -97,7 +172,13 @@ fn range(set: &[u8], max: u64, group: u64) -> Result<&[u8], String> {
         ));
     }
     let Some(after) = rest.strip_prefix(b"-") else {
-        return Ok(rest);
+        let part = match word {
+            b"all" if is_word => Part::All,
+            b"odd" if is_word => Part::Odd,
+            b"even" if is_word => Part::Even,
+            _ => Part::Range(first, first),
+        };
+        return Ok((Some(part), rest));
     };
     if is_word {
         return Err(format!(
@@ -119,7 +200,16 @@ fn range(set: &[u8], max: u64, group: u64) -> Result<&[u8], String> {
             char::from(byte),
             shown(after)
         )),
-        _ => Ok(rest),
+        _ => {
+            let last = last.unwrap_or(max);
+            // One that runs backwards is taken for the even threads.
+            let part = if last < first {
+                Part::Even
+            } else {
+                Part::Range(first, last)
+            };
+            Ok((Some(part), rest))
+        }
     }
 }
 
@@ -146,6 +236,54 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &str) -> Result<ThreadSet, String> {
+        let mut set = ThreadSet::default();
+        read_thread_set(text.as_bytes(), &mut set).map(|()| set)
+    }
+
+    #[test]
+    fn sets_must_name_a_thread_that_exists() {
+        let none = "'thread' directive only references non-existing threads";
+        let not_in =
+            |group| format!("'thread' directive only references threads not belonging to group {group}");
+        let no_group = |group| format!("'thread' directive references non-existing thread group {group}");
+        let threads = |number, groups| Threads { number, groups };
+        let one = threads(1, Some(1));
+        for (text, threads, refusal) in [
+            ("5", one, Some(none.to_owned())),
+            ("2-5", one, Some(none.to_owned())),
+            ("even", one, Some(none.to_owned())),
+            ("4-1", one, Some(none.to_owned())),
+            ("1-5", one, None),
+            ("odd", one, None),
+            ("all", one, None),
+            ("5,1", one, None),
+            (",", one, None),
+            ("", one, None),
+            ("1/", one, None),
+            ("1/5", one, Some(not_in(1))),
+            ("1/even", one, Some(not_in(1))),
+            ("2/1", one, Some(no_group(2))),
+            ("1/1,2/1", one, Some(no_group(2))),
+            ("2/1,1/2", one, Some(not_in(1))),
+            ("4", threads(4, Some(1)), None),
+            ("5", threads(4, None), Some(none.to_owned())),
+            ("9/9", threads(4, None), None),
+            ("2/2", threads(4, Some(2)), None),
+            ("2/3", threads(4, Some(2)), Some(not_in(2))),
+            ("1/2", threads(3, Some(2)), None),
+            ("2/2", threads(3, Some(2)), Some(not_in(2))),
+        ] {
+            let set = read(text).expect("a set");
+            assert_eq!(set.refusal(threads), refusal, "{text} of {threads:?}");
+        }
+        // Several options of a line add up, and groups win.
+        let mut set = read("5").expect("a set");
+        assert!(set.refusal(one).is_some());
+        read_thread_set(b"1/1", &mut set).expect("a set");
+        assert_eq!(set.refusal(one), None);
+    }
+
     #[test]
     fn verdicts_of_3_4_0() {
         for good in [
@@ -164,7 +302,7 @@ mod tests {
             "-4",
             "1,",
         ] {
-            assert_eq!(check_thread_set(good.as_bytes()), Ok(()), "{good}");
+            assert!(read(good).is_ok(), "{good}");
         }
         for (bad, message) in [
             (
@@ -216,14 +354,14 @@ mod tests {
                 "group-relative thread specification '1/2' is not permitted after a absolute thread range.",
             ),
         ] {
-            assert_eq!(check_thread_set(bad.as_bytes()), Err(message.to_owned()), "{bad}");
+            assert_eq!(read(bad), Err(message.to_owned()), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "[0-9a-z/,-]{0,20}") {
-            let _ = check_thread_set(text.as_bytes());
+            let _ = read(&text).map(|set| set.refusal(Threads { number: 3, groups: Some(2) }));
         }
     }
 }
