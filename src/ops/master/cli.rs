@@ -499,13 +499,19 @@ fn listing(mut text: String, words: &[String]) -> String {
 /// The process that a prefix names.
 fn find_target(prefix: &str, view: &MasterView<'_>) -> Option<Target> {
     let worker = view.worker.map(|(pid, _)| Target::Worker(pid));
-    match prefix.strip_prefix('@')? {
-        "" | "master" | "0" => Some(Target::Master),
-        "1" => worker,
-        name => {
-            let pid: i32 = name.strip_prefix('!')?.parse().ok()?;
-            worker.filter(|target| *target == Target::Worker(pid))
-        }
+    let name = prefix.strip_prefix('@')?;
+    if let Some(pid) = name.strip_prefix('!') {
+        let pid: i32 = pid.parse().ok()?;
+        return worker.filter(|target| *target == Target::Worker(pid));
+    }
+    if matches!(name, "" | "master") {
+        return Some(Target::Master);
+    }
+    // Numbers may have a sign and zeros in front.
+    match name.parse::<i32>() {
+        Ok(0) => Some(Target::Master),
+        Ok(1) => worker,
+        _ => None,
     }
 }
 
@@ -601,7 +607,20 @@ mod tests {
             "{expert-mode on -;expert-mode\\n}"
         );
         assert_eq!(talk("@1 set x <<\nl1\n%0\n\n"), "{set x <<%1\\nl1\\n%0\\n%1\\n}");
-        for prefix in ["@2", "@!99", "@foo"] {
+        for prefix in ["@1", "@+1", "@01", "@!+101", "@!0101"] {
+            assert_eq!(
+                talk(&format!("{prefix} show info\n")),
+                "{show info\\n}",
+                "{prefix}"
+            );
+        }
+        for prefix in ["@", "@0", "@+0", "@-0", "@00", "@master"] {
+            let text = talk(&format!("{prefix} show cli level\n"));
+            assert_eq!(text, "admin\n\n", "{prefix}");
+        }
+        for prefix in [
+            "@2", "@!99", "@foo", "@+", "@-1", "@1x", "@0x1", "@!", "@!foo", "@!-101", "@+master",
+        ] {
             let text = format!("Can't find the target PID matching the prefix '{prefix}'\n<close>");
             assert_eq!(talk(&format!("{prefix} show info\n")), text);
         }
