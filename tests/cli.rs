@@ -373,3 +373,28 @@ fn failures_are_counted() {
     assert!(late.read_to_end(PATIENCE));
     assert_eq!(count(&proxy, "bt", "BACKEND", "cli_abrt"), 1);
 }
+
+/// The sockets and jobs that a process counts, alone and under a master.
+#[test]
+fn what_a_worker_counts() {
+    let config = "global\n nbthread 1\n stats socket fd@${cli} level admin\ndefaults\n mode http\n timeout client 5s\n \
+                  timeout connect 1s\n timeout server 5s\nfrontend fe\n bind fd@${fe}\n";
+    for (args, listeners, unstoppable) in [(&["-db"][..], 2, 0), (&["-W", "-S", "{tmp}/m"][..], 3, 1)] {
+        let proxy = Setup::new(config).args(args).no_wait().start();
+        let number = |name: &str| info(&proxy, name).parse::<i32>().expect("a number");
+        assert_eq!(number("Listeners"), listeners, "{args:?}");
+        // The listeners, this conversation, and one that HAProxy keeps to itself.
+        assert_eq!(number("Jobs"), listeners + 2, "{args:?}");
+        assert_eq!(number("Unstoppable Jobs"), unstoppable, "{args:?}");
+        let client = proxy.client("fe");
+        let counted = wait_for(PATIENCE, || (number("Jobs") == listeners + 3).then_some(()));
+        assert!(counted.is_some(), "a client's connection is a job");
+        drop(client);
+        let sockets = ask(&proxy, "show cli sockets");
+        let pairs = sockets
+            .lines()
+            .filter(|line| line.starts_with("sockpair@") && line.ends_with(" admin all"));
+        assert_eq!(pairs.count(), unstoppable as usize, "{sockets}");
+        proxy.stop();
+    }
+}

@@ -31,6 +31,9 @@ const PIECE_BYTES: usize = 16_384;
 /// Pieces in one turn, so that a long dump does not hold up the traffic.
 const PIECES_MAX: usize = 16;
 
+/// What HAProxy counts among its jobs beside listeners and connections: its watcher of server addresses.
+const OWN_JOBS: u32 = 1;
+
 /// One connection.
 struct RuntimeConn {
     socket: Socket,
@@ -306,12 +309,10 @@ impl Worker {
 
     fn gauges(&self) -> Gauges {
         let (pipes_used, pipes_free) = self.core.pipes.counts();
-        let open = self
-            .listeners
-            .iter()
-            .filter(|listening| listening.fd().is_some())
-            .count();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let open = self.listeners.iter().filter(|l| l.fd().is_some()).count();
+        // The pair with the master is a listener to HAProxy: conversations come in over it.
+        let open = count(open + usize::from(self.master_link.is_some()));
         Gauges {
             tasks: count(self.core.wheel.len()),
             run_queue: count(self.core.wakes.len()),
@@ -319,10 +320,12 @@ impl Worker {
             pipes_used,
             pipes_free,
             out_bytes_rate: 0,
-            jobs: count(open)
+            jobs: open
                 .saturating_add(self.core.state.process.conns)
-                .saturating_add(count(self.runtime.len())),
-            listeners: count(open),
+                .saturating_add(count(self.runtime.len()))
+                .saturating_add(OWN_JOBS),
+            listeners: open,
+            master_link: self.master_link,
         }
     }
 

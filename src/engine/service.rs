@@ -94,8 +94,10 @@ pub struct Gauges {
     pub out_bytes_rate: u64,
     /// Things that keep the process from ending: listeners and connections.
     pub jobs: u32,
-    /// Bound listeners.
+    /// Bound listeners, and the socket pair with the master.
     pub listeners: u32,
+    /// The descriptor of that pair, under a master.
+    pub master_link: Option<i32>,
 }
 
 /// What was wrong with the last refused message of a proxy, for `show errors`.

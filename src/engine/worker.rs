@@ -70,6 +70,8 @@ pub struct Setup {
     pub pid: u32,
     /// Name of the host for logs.
     pub hostname: String,
+    /// The descriptor of the socket pair with the master, under one.
+    pub master_link: Option<i32>,
     /// Connections to the runtime socket that exist already (the master's).
     pub runtime_conns: Vec<socket2::Socket>,
     /// The environment that `show env` tells of.
@@ -133,6 +135,8 @@ pub struct Worker {
     /// Some listener stopped because its turn was over.
     accept_again: bool,
     pub(super) idle_share: IdleShare,
+    /// The descriptor of the socket pair with the master.
+    pub(super) master_link: Option<i32>,
     pub(super) env: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -198,6 +202,7 @@ impl Worker {
             control,
             pid,
             hostname,
+            master_link,
             runtime_conns,
             env,
         } = setup;
@@ -274,6 +279,7 @@ impl Worker {
             victims: Vec::new(),
             accept_again: true,
             idle_share,
+            master_link,
             env,
         };
         for socket in runtime_conns {

@@ -357,7 +357,7 @@ fn work(
     drop(null);
     let state = state(&mut start, &limits, ulimit_n);
     let mut control: Vec<Box<dyn ControlSource>> = vec![Box::new(SignalSource(signals))];
-    let mut master_gone = None;
+    let (mut master_gone, mut master_link) = (None, None);
     if let Some((mut link, gone)) = link {
         link.ready().map_err(|error| {
             start.voice.alert(&format!(
@@ -366,6 +366,7 @@ fn work(
             ));
             FAILED
         })?;
+        master_link = Some(link.fd());
         control.push(Box::new(link));
         master_gone = Some(gone);
     }
@@ -382,6 +383,7 @@ fn work(
         control,
         pid: std::process::id(),
         hostname: start.host.hostname(),
+        master_link,
         runtime_conns: Vec::new(),
         env,
     };

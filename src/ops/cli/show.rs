@@ -163,6 +163,10 @@ impl SocketsDump {
     pub(super) fn step(&mut self, cx: &Cx<'_>, out: &mut Vec<u8>) -> bool {
         let Some(place) = self.next else {
             out.extend_from_slice(b"# socket lvl processes\n");
+            if let Some(link) = cx.sights.gauges().master_link {
+                let level = level_name(Level::Admin);
+                out.extend_from_slice(format!("sockpair@{link} {level} all\n").as_bytes());
+            }
             self.next = Some(0);
             return true;
         };

@@ -309,8 +309,8 @@ pub static FIELDS: &[Field] = &[
     Field::new(
         "Unstoppable Jobs",
         Tag::GAUGE,
-        "Those that a soft stop does not wait for",
-        |_| U32(0),
+        "Those that a soft stop does not wait for: the socket pair with the master",
+        |v| U32(u32::from(v.gauges.master_link.is_some())),
     ),
     Field::new("Listeners", Tag::GAUGE, "Listeners that are bound", |v| {
         U32(v.gauges.listeners)
