@@ -74,7 +74,9 @@ pub(super) fn asked_threads(draft: &Draft) -> Option<Threads> {
     let threads = &draft.global.threads;
     let number = threads.number?;
     let number = threads.limit.map_or(number, |limit| number.min(limit));
-    let groups = threads.groups.or((number <= GROUP_MAX).then_some(1));
+    let groups = threads
+        .groups
+        .or(if number <= GROUP_MAX { Some(1) } else { None });
     Some(Threads {
         number: u64::from(number),
         // Groups that are described line by line may have any size.

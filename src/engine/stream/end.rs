@@ -271,7 +271,8 @@ impl Stream {
         let listener = &mut core.state.listener_mut(self.session.listener).counters;
         listener.bytes.add(more);
         core.state.process.counters.out_bytes += down;
-        if self.facts.backend_chosen {
+        // Until a backend is chosen it is the frontend itself, where that has the side of one (`listen`).
+        if self.facts.backend_chosen || core.config.proxy(be).caps.backend {
             core.state.proxy_mut(be).counters.be.bytes.add(more);
         }
         if let Some(server) = self.facts.server {
