@@ -407,3 +407,53 @@ fn first_lines_of_reports() {
         assert!(found, "{said}");
     }
 }
+
+/// Warnings about proxies come in HAProxy's order: step by step for each proxy, and header fields that tell of the client
+/// after all of them.
+#[test]
+fn order_of_warnings() {
+    let dir = TempDir::new();
+    let text = "defaults\n mode tcp\n timeout client 1s\n option forwardfor\n option forwarded\nlisten a\n \
+                bind 127.0.0.1:1\n option disable-h2-upgrade\n option http-no-delay\n option httplog\n \
+                option http-buffer-request\n option prefer-last-server\n \
+                option accept-unsafe-violations-in-http-response\n option http-pretend-keepalive\n \
+                option http-use-proxy-header\n option accept-unsafe-violations-in-http-request\n monitor-uri /x\n \
+                balance roundrobin\n dispatch 127.0.0.1:3\n server s 127.0.0.1:1 tfo\nfrontend b\n option http-no-delay\n\
+                backend c\n server s 127.0.0.1:1\n";
+    dir.write("c", text);
+    let end = run(&dir, &["-c", "-f", "c"]);
+    let ignored = |what: &str, proxy: &str| format!("{what} ignored for {proxy} as it requires HTTP mode.");
+    let wanted = [
+        "'dispatch' is deprecated".to_owned(),
+        "'option httplog' not usable with proxy 'a'".into(),
+        "dispatch address of proxy 'a' will be ignored in balance mode.".into(),
+        "missing timeouts for proxy 'a'.".into(),
+        "'server a/s' : server has tfo activated".into(),
+        "log format ignored for proxy 'a'".into(),
+        ignored("'monitor-uri' statement", "proxy 'a'"),
+        ignored("'option http-buffer-request'", "proxy 'a'"),
+        ignored("'option prefer-last-server'", "proxy 'a'"),
+        ignored("'option accept-unsafe-violations-in-http-request'", "proxy 'a'"),
+        ignored("'option accept-unsafe-violations-in-http-response'", "proxy 'a'"),
+        ignored("'option http-use-proxy-header'", "proxy 'a'"),
+        ignored("'option http-pretend-keepalive'", "proxy 'a'"),
+        ignored("'option http-no-delay'", "proxy 'a'"),
+        ignored("'option disable-h2-upgrade'", "proxy 'a'"),
+        "frontend 'b' has no 'bind' directive.".into(),
+        ignored("'option http-no-delay'", "frontend 'b'"),
+        "missing timeouts for backend 'c'.".into(),
+        ignored("'option forwarded'", "proxy 'a'"),
+        ignored("'option forwardfor'", "proxy 'a'"),
+        ignored("'option forwardfor'", "frontend 'b'"),
+        ignored("'option forwarded'", "backend 'c'"),
+        ignored("'option forwardfor'", "backend 'c'"),
+    ];
+    let said: Vec<&str> = end
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("[WARNING]"))
+        .collect();
+    let ordered =
+        said.len() == wanted.len() && said.iter().zip(&wanted).all(|(line, part)| line.contains(part));
+    assert!(ordered, "wanted {wanted:#?}, got {said:#?}");
+}

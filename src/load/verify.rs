@@ -12,7 +12,7 @@ use crate::conf::source::Span;
 use crate::model::ids::ProxyId;
 use crate::model::proxy::{Balance, Mode};
 use crate::policy::draft::{Draft, LogStyle, NameRef, ProxyDraft, ServerDraft};
-use crate::policy::kw::option::PLAIN;
+use crate::policy::kw::option::{PLAIN, Plain};
 use crate::policy::kw::{bind, server};
 use crate::policy::log::format;
 
@@ -64,20 +64,33 @@ pub(super) fn run(draft: &Draft, proxies: &mut [ProxyDraft], sink: &mut Sink) ->
     let sockets = draft.global.stats_sockets.iter();
     sink.extend(sockets.filter_map(|line| bind::check_mux(line, Mode::Tcp, "frontend 'GLOBAL'")));
     threads(draft, proxies, sink);
+    let mut plain = Vec::new();
     for index in 0..proxies.len() {
-        if proxies.get(index).is_none_or(|proxy| proxy.settings.disabled) {
+        let Some(proxy) = proxies.get_mut(index).filter(|proxy| !proxy.settings.disabled) else {
             continue;
-        }
+        };
+        // The order is that of HAProxy's messages.
+        fall_back(proxy, sink);
+        modes_of_listeners(proxy, sink);
+        no_listener(proxy, sink);
+        balance(proxy, sink);
         let upgrades = targets(proxies, index, &names, sink);
         let Some(proxy) = proxies.get_mut(index) else {
             continue;
         };
-        modes(proxy, sink);
         formats(proxy, sink);
+        timeouts(proxy, sink);
+        servers(proxy, sink);
         front(proxy, sink);
-        back(proxy, sink);
         if proxy.settings.mode == Mode::Tcp && !upgrades {
             without_http(proxy, sink);
+            plain.push(index);
+        }
+        modes_of_servers(proxy, sink);
+    }
+    for index in plain {
+        if let Some(proxy) = proxies.get_mut(index) {
+            without_extensions(proxy, sink);
         }
     }
     if let (Some(span), false) = (draft.global.experimental, draft.global.experimental_used) {
@@ -271,30 +284,29 @@ fn threads(draft: &Draft, proxies: &[ProxyDraft], sink: &mut Sink) {
     let sockets = draft.global.stats_sockets.iter();
     sink.extend(sockets.filter_map(|line| bind::check_threads(line, threads, "frontend 'GLOBAL'")));
     for proxy in proxies.iter().filter(|proxy| !proxy.settings.disabled) {
-        let owner = format!("{} '{}'", proxy.kind.noun(), proxy.name());
+        let owner = called(proxy);
         let lines = proxy.binds.iter();
         sink.extend(lines.filter_map(|line| bind::check_threads(line, threads, &owner)));
     }
 }
 
-/// Transports and protocols of listeners and servers must go with the mode.
-fn modes(proxy: &ProxyDraft, sink: &mut Sink) {
-    let (mode, owner) = (
-        proxy.settings.mode,
-        format!("{} '{}'", proxy.kind.noun(), proxy.name()),
-    );
-    sink.extend(
-        proxy
-            .binds
-            .iter()
-            .filter_map(|line| bind::check_mux(line, mode, &owner)),
-    );
-    sink.extend(
-        proxy
-            .servers
-            .iter()
-            .filter_map(|line| server::check_mode(line, mode, &owner)),
-    );
+/// What messages call a proxy.
+fn called(proxy: &ProxyDraft) -> String {
+    format!("{} '{}'", proxy.kind.noun(), proxy.name())
+}
+
+/// Protocols of listeners must go with the mode.
+fn modes_of_listeners(proxy: &ProxyDraft, sink: &mut Sink) {
+    let (mode, owner) = (proxy.settings.mode, called(proxy));
+    let lines = proxy.binds.iter();
+    sink.extend(lines.filter_map(|line| bind::check_mux(line, mode, &owner)));
+}
+
+/// The same for servers.
+fn modes_of_servers(proxy: &ProxyDraft, sink: &mut Sink) {
+    let (mode, owner) = (proxy.settings.mode, called(proxy));
+    let lines = proxy.servers.iter();
+    sink.extend(lines.filter_map(|line| server::check_mode(line, mode, &owner)));
 }
 
 /// The word for a mode.
@@ -305,8 +317,8 @@ fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-/// Compiles log formats; those for HTTP fall back to those for TCP outside of HTTP.
-fn formats(proxy: &mut ProxyDraft, sink: &mut Sink) {
+/// Log formats for HTTP fall back to those for TCP outside of HTTP.
+fn fall_back(proxy: &mut ProxyDraft, sink: &mut Sink) {
     if proxy.settings.mode == Mode::Tcp
         && let Some((style, span)) = &mut proxy.log_style
     {
@@ -327,6 +339,10 @@ fn formats(proxy: &mut ProxyDraft, sink: &mut Sink) {
             *style = instead;
         }
     }
+}
+
+/// Compiles log formats.
+fn formats(proxy: &mut ProxyDraft, sink: &mut Sink) {
     if !proxy.caps().frontend {
         return;
     }
@@ -366,16 +382,19 @@ fn bad_format(keyword: &str, span: Span, why: &format::FormatError) -> Diag {
     Diag::alert(code, span, format!("failed to parse {keyword} : {why}.")).with_form(Form::CheckedFormat)
 }
 
-/// What concerns the side of the clients.
-fn front(proxy: &mut ProxyDraft, sink: &mut Sink) {
-    let caps = proxy.caps();
-    let (noun, name) = (proxy.kind.noun(), Arc::clone(proxy.name()));
-    if caps.frontend && proxy.binds.iter().all(|bind| bind.listeners.is_empty()) {
-        let text = format!(
-            "{noun} '{name}' has no 'bind' directive. Please declare it as a backend if this was intended."
-        );
+/// A frontend without listeners is none.
+fn no_listener(proxy: &ProxyDraft, sink: &mut Sink) {
+    if proxy.caps().frontend && proxy.binds.iter().all(|bind| bind.listeners.is_empty()) {
+        let owner = called(proxy);
+        let text =
+            format!("{owner} has no 'bind' directive. Please declare it as a backend if this was intended.");
         sink.push(bare(Code::Missing, proxy.span, text));
     }
+}
+
+/// Clients and servers must not be able to hold connections for ever.
+fn timeouts(proxy: &mut ProxyDraft, sink: &mut Sink) {
+    let caps = proxy.caps();
     let times = &proxy.settings.timeouts;
     let no_server_time =
         times.server_ms.is_none() && (proxy.settings.mode == Mode::Http || times.tunnel_ms.is_none());
@@ -383,14 +402,24 @@ fn front(proxy: &mut ProxyDraft, sink: &mut Sink) {
     let back_lacks =
         caps.backend && !proxy.servers.is_empty() && (times.connect_ms.is_none() || no_server_time);
     if front_lacks || back_lacks {
-        let text = format!("missing timeouts for {noun} '{name}'.");
+        let text = format!("missing timeouts for {}.", called(proxy));
         let diag = bare(Code::Missing, proxy.span, text);
         sink.push(
             diag.with_help("set 'timeout client', 'timeout connect' and 'timeout server' to a value above 0"),
         );
     }
+    let times = &mut proxy.settings.timeouts;
+    if caps.backend {
+        times.queue_ms = times.queue_ms.or(times.connect_ms);
+    }
+}
+
+/// What concerns the side of the clients.
+fn front(proxy: &mut ProxyDraft, sink: &mut Sink) {
+    let caps = proxy.caps();
     if caps.frontend && proxy.settings.logs.is_empty() && proxy.log_style.is_some() {
-        let text = format!("log format ignored for {noun} '{name}' since it has no log address.");
+        let owner = called(proxy);
+        let text = format!("log format ignored for {owner} since it has no log address.");
         sink.push(bare(Code::Ignored, proxy.span, text));
     }
     // HTTP sends its requests whole: quick acknowledgements are a waste unless somebody insists.
@@ -398,8 +427,8 @@ fn front(proxy: &mut ProxyDraft, sink: &mut Sink) {
     proxy.settings.options.tcp_smart_accept |= wanted && caps.frontend;
 }
 
-/// What concerns the side of the servers.
-fn back(proxy: &mut ProxyDraft, sink: &mut Sink) {
+/// How servers are chosen, if there is a choice.
+fn balance(proxy: &mut ProxyDraft, sink: &mut Sink) {
     if !proxy.caps().backend {
         return;
     }
@@ -419,8 +448,14 @@ fn back(proxy: &mut ProxyDraft, sink: &mut Sink) {
     if proxy.settings.dispatch.is_some() {
         proxy.settings.transparent = false;
     }
-    let times = &mut proxy.settings.timeouts;
-    times.queue_ms = times.queue_ms.or(times.connect_ms);
+}
+
+/// What concerns the servers.
+fn servers(proxy: &ProxyDraft, sink: &mut Sink) {
+    if !proxy.caps().backend {
+        return;
+    }
+    let name = proxy.name();
     same_server_names(proxy, sink);
     let retry_on = proxy.settings.retry_on;
     let safe = retry_on.empty_response && retry_on.response_timeout;
@@ -457,6 +492,16 @@ fn same_server_names(proxy: &ProxyDraft, sink: &mut Sink) {
     }
 }
 
+/// Options for HTTP about which HAProxy speaks after the others, in this order.
+const HTTP_OPTIONS_LAST: [&str; 6] = [
+    "accept-unsafe-violations-in-http-request",
+    "accept-unsafe-violations-in-http-response",
+    "http-use-proxy-header",
+    "http-pretend-keepalive",
+    "http-no-delay",
+    "disable-h2-upgrade",
+];
+
 /// Takes back what needs HTTP in a proxy that neither speaks it nor leads to one that does.
 fn without_http(proxy: &mut ProxyDraft, sink: &mut Sink) {
     let (noun, name) = (proxy.kind.noun(), Arc::clone(proxy.name()));
@@ -465,7 +510,13 @@ fn without_http(proxy: &mut ProxyDraft, sink: &mut Sink) {
         sink.push(bare(Code::Ignored, proxy.span, text));
     }
     let caps = proxy.caps();
-    for plain in PLAIN.iter().filter(|plain| plain.http && plain.side.within(caps)) {
+    let suits = |plain: &&Plain| plain.http && plain.side.within(caps);
+    let mut options: Vec<&Plain> = PLAIN.iter().filter(suits).collect();
+    options.sort_by_key(|plain| {
+        let place = HTTP_OPTIONS_LAST.iter().position(|name| *name == plain.name());
+        place.map_or(0, |place| place + 1)
+    });
+    for plain in options {
         let field = (plain.field)(&mut proxy.settings);
         if std::mem::take(field) {
             let text = format!(
@@ -475,6 +526,11 @@ fn without_http(proxy: &mut ProxyDraft, sink: &mut Sink) {
             sink.push(bare(Code::Ignored, proxy.span, text));
         }
     }
+}
+
+/// The same for the header fields that tell of the client.
+fn without_extensions(proxy: &mut ProxyDraft, sink: &mut Sink) {
+    let owner = called(proxy);
     let settings = &mut proxy.settings;
     let given = [
         ("forwarded", settings.forwarded.take().is_some()),
@@ -482,7 +538,7 @@ fn without_http(proxy: &mut ProxyDraft, sink: &mut Sink) {
         ("originalto", settings.originalto.take().is_some()),
     ];
     for (option, _) in given.iter().filter(|(_, given)| *given) {
-        let text = format!("'option {option}' ignored for {noun} '{name}' as it requires HTTP mode.");
+        let text = format!("'option {option}' ignored for {owner} as it requires HTTP mode.");
         sink.push(bare(Code::Ignored, proxy.span, text));
     }
 }
