@@ -1,14 +1,13 @@
-//! TCP mode: the relay with its half-closes, the PROXY protocol, and every kind of address that a bind
-//! or server line takes. Scripts with their recordings are in `haproxy-compat/cases/tcp/`.
+//! TCP mode: the relay with its half-closes, the PROXY protocol, splicing. Scripts with their recordings are in
+//! `haproxy-compat/cases/tcp/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
 use haproxy_compat::cli;
 use haproxy_compat::client::Client;
 use haproxy_compat::origin::{Act, Block, Origin, Trigger};
 use haproxy_compat::play::play;
-use haproxy_compat::ports::free_ports;
 use haproxy_compat::proxy::{Proxy, Setup};
-use haproxy_compat::{PATIENCE, TempDir, wait_for};
+use haproxy_compat::{PATIENCE, wait_for};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -54,125 +53,6 @@ fn greeting(mut client: Client) -> String {
     client.send(b"x");
     assert!(client.read_to_end(PATIENCE), "no end: {:?}", client.got);
     String::from_utf8_lossy(&client.got).into_owned()
-}
-
-/// Waits until somebody listens.
-fn connect_when_ready(proxy: &mut Proxy, connect: impl Fn() -> std::io::Result<Client>) -> Client {
-    let client = wait_for(PATIENCE, || {
-        assert!(proxy.exited().is_none(), "the proxy ended: {}", proxy.output());
-        connect().ok()
-    });
-    client.unwrap_or_else(|| panic!("nobody listens: {}", proxy.output()))
-}
-
-#[test]
-fn unix_bind_and_unix_server() {
-    let dir = TempDir::new();
-    let origin_path = dir.file("origin");
-    let _origin = Origin::unix(&origin_path, greeter("unix"));
-    let mut proxy = Setup::new(config(
-        " bind unix@{tmp}/front mode 600",
-        &format!("unix@{origin_path}"),
-    ))
-    .start();
-    let path = proxy.dir.file("front");
-    let client = connect_when_ready(&mut proxy, || Client::unix(&path));
-    let mode = std::fs::metadata(&path)
-        .expect("the socket is there")
-        .permissions();
-    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
-    assert_eq!(greeting(client), "unix");
-    proxy.stop();
-}
-
-#[test]
-fn plain_path_is_a_unix_socket() {
-    let origin = Origin::new(greeter("path"));
-    let mut proxy = Setup::new(config(" bind {tmp}/front", &origin.addr().to_string())).start();
-    let path = proxy.dir.file("front");
-    let client = connect_when_ready(&mut proxy, || Client::unix(&path));
-    assert_eq!(greeting(client), "path");
-    proxy.stop();
-}
-
-#[test]
-fn abstract_bind_and_abstract_server() {
-    // abns pads the name with NULs to the full length of a socket address; abnsz does not.
-    for kind in ["abns", "abnsz"] {
-        let front = format!("rptest-{}-{kind}-front", std::process::id());
-        let back = format!("rptest-{}-{kind}-back", std::process::id());
-        let whole = |name: &str| match kind {
-            "abns" => format!("\0{name}{}", "\0".repeat(107 - name.len())),
-            _ => format!("\0{name}"),
-        };
-        let _origin = Origin::unix(&whole(&back), greeter(kind));
-        let mut proxy = Setup::new(config(
-            &format!(" bind {kind}@{front}"),
-            &format!("{kind}@{back}"),
-        ))
-        .start();
-        let client = connect_when_ready(&mut proxy, || Client::unix(&whole(&front)));
-        assert_eq!(greeting(client), kind);
-        proxy.stop();
-    }
-}
-
-#[test]
-fn port_range_on_bind_and_offset_on_server() {
-    let origin = Origin::new(greeter("range"));
-    let first = free_ports(4);
-    let offset = i32::from(origin.addr().port()) - i32::from(first);
-    // The server's port is the client's destination port plus an offset: only the first port reaches it.
-    let binds = format!(" bind 127.0.0.1:{first}-{}", first + 2);
-    let mut proxy = Setup::new(config(&binds, &format!("127.0.0.1:{offset:+}"))).start();
-    let to = |port: u16| Client::try_connect(([127, 0, 0, 1], port).into());
-    let client = connect_when_ready(&mut proxy, || to(first));
-    assert_eq!(greeting(client), "range");
-    for port in [first + 1, first + 2] {
-        let client = to(port).expect("every port of the range is open");
-        assert_eq!(greeting(client), "", "port {port}");
-    }
-    assert!(to(first + 3).is_err(), "the range has an end");
-    proxy.stop();
-}
-
-#[test]
-fn comma_list_and_two_binds() {
-    let origin = Origin::new(greeter("list"));
-    let first = free_ports(3);
-    let binds = format!(
-        " bind 127.0.0.1:{first},127.0.0.1:{}\n bind 127.0.0.1:{}",
-        first + 1,
-        first + 2
-    );
-    let mut proxy = Setup::new(config(&binds, &origin.addr().to_string())).start();
-    for port in first..first + 3 {
-        let addr: SocketAddr = ([127, 0, 0, 1], port).into();
-        let client = connect_when_ready(&mut proxy, || Client::try_connect(addr));
-        assert_eq!(greeting(client), "list");
-    }
-    proxy.stop();
-}
-
-#[test]
-fn dual_stack_wildcard() {
-    let origin = Origin::new(greeter("dual"));
-    let port = free_ports(1);
-    for (bind, four, six) in [
-        (format!(" bind [::]:{port} v4v6"), true, true),
-        (format!(" bind [::]:{port} v6only"), false, true),
-        (format!(" bind *:{port}"), true, false),
-        (format!(" bind ipv4@0.0.0.0:{port}"), true, false),
-    ] {
-        let mut proxy = Setup::new(config(&bind, &origin.addr().to_string())).start();
-        let v4: SocketAddr = ([127, 0, 0, 1], port).into();
-        let v6: SocketAddr = ([0u16, 0, 0, 0, 0, 0, 0, 1], port).into();
-        let client = connect_when_ready(&mut proxy, || Client::try_connect(if six { v6 } else { v4 }));
-        assert_eq!(greeting(client), "dual", "{bind}");
-        assert_eq!(Client::try_connect(v4).is_ok(), four, "{bind}");
-        assert_eq!(Client::try_connect(v6).is_ok(), six, "{bind}");
-        proxy.stop();
-    }
 }
 
 /// One inherited descriptor in two bind lines: whichever of them accepts, the connection is served.

@@ -1,10 +1,26 @@
 //! A raw client: sends the bytes it is told to, keeps every byte it gets, and knows how the other
 //! side ended. It understands just enough of HTTP/1 to read one response by its framing.
 
+use rproxy::engine::sys;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
+
+/// `SOL_MPTCP` and `MPTCP_INFO` of linux/mptcp.h.
+const SOL_MPTCP: i32 = 284;
+const MPTCP_INFO: i32 = 1;
+
+/// What a connection really speaks: `mptcp`, `tcp` where it is that or has fallen back to it, `unix`.
+pub fn spoken(socket: &Socket) -> &'static str {
+    if socket.domain().is_ok_and(|domain| domain == Domain::UNIX) {
+        return "unix";
+    }
+    let is_multipath = socket.protocol().ok().flatten() == Some(Protocol::MPTCP)
+        && sys::sockopt(socket.as_raw_fd(), SOL_MPTCP, MPTCP_INFO).is_ok();
+    if is_multipath { "mptcp" } else { "tcp" }
+}
 
 /// What is known of the peer's sending side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

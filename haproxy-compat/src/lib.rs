@@ -26,7 +26,10 @@ pub mod sink;
 pub mod text;
 pub mod verdicts;
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -85,6 +88,39 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes a result.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does some work that may panic, as assertions do; nothing is printed then.
+///
+/// # Errors
+/// The text of the panic.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !is_caught() {
+                usual(info);
+            }
+        }));
+    });
+    CAUGHT.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(false);
+    done.map_err(|panic| match panic.downcast_ref::<String>() {
+        Some(text) => text.clone(),
+        None => panic.downcast_ref::<&str>().copied().unwrap_or_default().into(),
+    })
+}
+
+/// Whether a panic of this thread becomes a result, so that nothing need be printed.
+fn is_caught() -> bool {
+    CAUGHT.get()
 }
 
 /// Asks `ready` again and again until it gives a value; `None` once `limit` has passed.

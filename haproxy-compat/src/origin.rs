@@ -1,7 +1,7 @@
 //! A scripted origin server: keeps the exact bytes of every connection in the order of acceptance,
 //! and answers by script. Without a script it answers every complete request like a plain server.
 
-use socket2::{SockAddr, Socket};
+use socket2::{Protocol, SockAddr, Socket};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::client::{End, chunked_length, find, header};
+use super::client::{End, chunked_length, find, header, spoken};
 use super::proxy::listener;
 
 /// What the origin answers when no script says otherwise.
@@ -70,6 +70,12 @@ pub struct Record {
     pub end: End,
     /// The origin closed or reset it itself.
     pub ended_here: bool,
+    /// The proxy's address; none for a unix socket.
+    pub from: Option<SocketAddr>,
+    /// The address that it connected to; none for a unix socket.
+    pub at: Option<SocketAddr>,
+    /// `tcp`, `mptcp` or `unix`.
+    pub over: &'static str,
 }
 
 #[derive(Default)]
@@ -117,6 +123,9 @@ impl Origin {
             ..Shared::default()
         });
         let addr = socket.local_addr().ok().and_then(|a| a.as_socket());
+        // A time-out bounds accept(2), except on MPTCP sockets, which are asked again and again.
+        let is_multipath = socket.protocol().ok().flatten() == Some(Protocol::MPTCP);
+        socket.set_nonblocking(is_multipath).expect("O_NONBLOCK");
         socket
             .set_read_timeout(Some(Duration::from_millis(20)))
             .expect("SO_RCVTIMEO");
@@ -134,6 +143,11 @@ impl Origin {
     /// Its TCP address.
     pub fn addr(&self) -> SocketAddr {
         self.addr.expect("a TCP origin")
+    }
+
+    /// Its TCP address, if it has one.
+    pub fn inet(&self) -> Option<SocketAddr> {
+        self.addr
     }
 
     /// What each connection received so far.
@@ -176,15 +190,25 @@ fn accept_all(socket: &Socket, shared: &Arc<Shared>) {
     let mut threads = Vec::new();
     while !shared.stop.load(Ordering::Relaxed) {
         threads.retain(|t: &JoinHandle<()>| !t.is_finished());
-        let Ok((connection, _)) = socket.accept() else {
-            continue;
+        let (connection, from) = match socket.accept() {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                if e.kind() == ErrorKind::WouldBlock && socket.nonblocking().unwrap_or(false) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                continue;
+            }
         };
+        let at = connection.local_addr().ok().and_then(|a| a.as_socket());
         let place = {
             let mut records = lock(&shared.records);
             records.push(Record {
                 bytes: Vec::new(),
                 end: End::Open,
                 ended_here: false,
+                from: from.as_socket(),
+                at,
+                over: spoken(&connection),
             });
             (shared.age.load(Ordering::Relaxed), records.len() - 1)
         };

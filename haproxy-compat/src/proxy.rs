@@ -252,7 +252,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !crate::is_caught() {
             eprintln!("the proxy ({:?}) wrote: {}", self.exited(), self.output());
         }
         if self.exited().is_none() {

@@ -138,6 +138,9 @@ fn page_head(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// Replaces each whole number that `names` knows by its name.
 pub fn mask_numbers(text: &str, names: &[(String, String)]) -> String {
+    let is_number = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
+    let words = names.iter().filter(|(known, _)| !is_number(known));
+    let text = words.fold(text.to_string(), |text, (known, name)| text.replace(known, name));
     let mut out = String::new();
     let mut digits = String::new();
     let mut before = ' ';

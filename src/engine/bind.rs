@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -390,7 +390,7 @@ fn bind_inet(
 }
 
 /// Binds a UNIX socket under a temporary name and puts it in place of a previous one, so that no client meets
-/// a gap. Files that are no sockets are left alone.
+/// a gap. Whatever else has the name is replaced as well, as in HAProxy.
 fn unix_socket(
     listener: &Listener,
     path: &[u8],
@@ -398,14 +398,9 @@ fn unix_socket(
 ) -> Result<Socket, Fault> {
     let path = PathBuf::from(OsStr::from_bytes(path));
     let temporary = suffixed(&path, format!(".{}.tmp", std::process::id()).as_bytes());
-    for stale in [&temporary, &path] {
-        match fs::symlink_metadata(stale) {
-            Ok(found) if !found.file_type().is_socket() => {
-                return Err(Fault::BindUnix(io::Error::from_raw_os_error(libc::EADDRINUSE)));
-            }
-            Ok(_) if stale == &temporary => fs::remove_file(stale).map_err(Fault::Unlink)?,
-            _ => {}
-        }
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Fault::Unlink(error)),
+        _ => {}
     }
     let address = SockAddr::unix(&temporary).map_err(|_| Fault::NameTooLong)?;
     let socket = make()?;

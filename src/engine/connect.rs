@@ -157,13 +157,16 @@ impl Route {
     }
 
     fn with_source(to: RouteTo, source: Option<&Source>, client: ClientSight) -> Self {
+        // A UNIX socket is not connected from anywhere.
+        let source = source.filter(|_| matches!(to, RouteTo::Inet(..)));
         let (from, foreign) = match source {
             None => (None, false),
             Some(source) => match (&source.usesrc, client.src.inet()) {
                 (Some(UseSrc::Client), Some(src)) => (Some(src), true),
                 (Some(UseSrc::ClientIp), Some(src)) => (Some(SocketAddr::new(src.ip(), 0)), true),
                 (Some(UseSrc::Fixed(addr)), _) => (Some(*addr), true),
-                _ => (source.addr, false),
+                // As HAProxy: the port of no address is none.
+                _ => (source.addr.filter(|addr| !addr.ip().is_unspecified()), false),
             },
         };
         let port_range = !foreign && source.is_some_and(|source| source.ports.is_some());
@@ -421,7 +424,7 @@ fn bind_source(socket: &Socket, from: SocketAddr, foreign: bool) -> Result<(), D
 /// Attempts to bind within a port range before giving up.
 const RANGE_ATTEMPTS: u32 = 10;
 
-/// Binds to a free port of the server's source range.
+/// Binds to a free port of the server's source range. Without an address the port is only counted, as in HAProxy.
 fn bind_in_range(
     core: &mut Core,
     socket: &Socket,
@@ -431,12 +434,11 @@ fn bind_in_range(
     let _ = socket.set_reuse_address(true);
     for _ in 0..RANGE_ATTEMPTS {
         let port = core.idle.take_source_port(server).ok_or(DialError::Source)?;
-        let unspecified: IpAddr = match route.to {
-            RouteTo::Inet(SocketAddr::V6(_), _) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-            _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        };
-        let ip = route.from.map_or(unspecified, |from| from.ip());
-        if socket.bind(&SockAddr::from(SocketAddr::new(ip, port))).is_ok() {
+        let Some(from) = route.from else { return Ok(port) };
+        if socket
+            .bind(&SockAddr::from(SocketAddr::new(from.ip(), port)))
+            .is_ok()
+        {
             return Ok(port);
         }
         core.idle.give_source_port_back(server, port);

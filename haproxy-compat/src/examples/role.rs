@@ -4,21 +4,15 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use rproxy::engine::sys;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::client::find;
+use crate::client::{find, spoken};
 use crate::text::escape;
 
 /// The environment variable that holds a role and its arguments, separated by blanks.
 pub const ARGUMENTS: &str = "RPROXY_NETNS_ROLE";
-
-/// `SOL_MPTCP` and `MPTCP_INFO` of linux/mptcp.h.
-const SOL_MPTCP: i32 = 284;
-const MPTCP_INFO: i32 = 1;
 
 fn socket(addr: SocketAddr, protocol: &str) -> std::io::Result<Socket> {
     let protocol = if protocol == "mptcp" {
@@ -27,13 +21,6 @@ fn socket(addr: SocketAddr, protocol: &str) -> std::io::Result<Socket> {
         Protocol::TCP
     };
     Socket::new(Domain::for_address(addr), Type::STREAM, Some(protocol))
-}
-
-/// What a connection really speaks.
-fn spoken(socket: &Socket) -> &'static str {
-    let is_multipath = SockRef::from(socket).protocol().ok().flatten() == Some(Protocol::MPTCP)
-        && sys::sockopt(socket.as_raw_fd(), SOL_MPTCP, MPTCP_INFO).is_ok();
-    if is_multipath { "mptcp" } else { "tcp" }
 }
 
 /// Plays the role that the environment names: `serve ADDR tcp|mptcp FILE` or `ask ADDR tcp|mptcp FILE`, with the file

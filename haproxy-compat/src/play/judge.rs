@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::{File, counters, parse, run, show};
+use super::{File, counters, parse, places, run, show};
 use crate::parallel;
 use crate::program::{Program, home};
 
@@ -34,8 +34,10 @@ pub struct Wrong {
 /// What came of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// How many cases were played.
+    /// How many cases there are to play.
     pub total: usize,
+    /// Why none was played.
+    pub skipped: Option<String>,
     /// Those that differ and should not, or do not differ although they are listed.
     pub wrong: Vec<Wrong>,
     /// Those that differ as it is listed, with the reason.
@@ -78,11 +80,15 @@ impl File {
         } else {
             BTreeMap::new()
         };
-        let mut got = self.observe(program, &self.groups(&chosen), false);
         let mut verdict = Verdict {
             total: chosen.len(),
+            skipped: places::lacks(&self.flags.needs),
             ..Verdict::default()
         };
+        if verdict.skipped.is_some() {
+            return verdict;
+        }
+        let mut got = self.observe(program, &self.groups(&chosen), false);
         for index in chosen {
             let case = &self.cases[index];
             let expected = |got: &[String]| counters::fitting(&case.expected, got);
@@ -130,6 +136,9 @@ impl File {
         let known = known_differences(&self.name);
         let mut chosen = self.chosen(None);
         chosen.retain(|index| !known.contains_key(&self.cases[*index].name));
+        if places::lacks(&self.flags.needs).is_some() {
+            return None;
+        }
         let groups = self.groups(&chosen);
         let suspects = self.suspects(program, &groups);
         let is_wrong = |index: &usize| !self.suspects(program, &[vec![*index]]).is_empty();
@@ -157,6 +166,10 @@ impl File {
             "results are recorded from HAProxy 3.4.0 only, not from {:?}",
             program.version
         );
+        if let Some(reason) = places::lacks(&self.flags.needs) {
+            eprintln!("{} is not recorded: {reason}", self.name);
+            return;
+        }
         let chosen = self.chosen(only);
         for (index, lines) in self.observe(program, &self.groups(&chosen), true) {
             self.cases[index].expected = lines;

@@ -3,7 +3,8 @@
 //! What came of it is recorded from the reference program by `RECORD=1` and never written by hand.
 //!
 //! ```text
-//! # about the file                      probe | shared | counters | rawlog | slots MS     (flags)
+//! # about the file                      probe | shared | counters | rawlog | routes | slots MS     (flags)
+//! needs ipv6 mptcp root                  what the machine must have, else the file is skipped
 //! global| defaults| frontend| backend| server|   lines added to the usual configuration
 //! config| line                                   or a configuration of its own
 //! file NAME bytes                                a file in {tmp}
@@ -13,18 +14,22 @@
 //! a silent MS         notes whether bytes came within this time
 //! a until TEXT        reads until TEXT came              a slow> bytes | a small (receive window)
 //! sync s1 TEXT        waits until the origin got TEXT    wait MS | cli> command
+//! s2 at ADDRESS       an origin with an address of its own, as `mptcp@127.0.0.1:0`, `{run}/name`, `abns@{tag}`
+//! a to ADDRESS        the same for a client's target     listeners     notes what the program listens on
 //! s1 request|head|accept|bytes N|eof     begins a block of the origin's script, when this happens:
 //! s1< bytes\r\n       the origin sends                   s1 wait MS | shut | close | reset | raw
 //! ---
 //! = a                 what was recorded
 //! ```
 //! In configurations `{s1}` is an origin's address, `{dead}` one that refuses, `{full}` one that never
-//! answers, `{log}` and `{log2}` log targets, `{free1}` a port that the proxy binds itself, `{tmp}` a
-//! directory; `fd@${fe}` an inherited listener.
+//! answers, `{log}` and `{log2}` log targets, `{free1}` a port that the proxy binds itself (`{free1.port+1}` to
+//! `{free1.port+3}` follow it), `{tmp}` the configuration's directory, `{run}` another one, `{tag}` a word of this run;
+//! `fd@${fe}` an inherited listener.
 
 mod counters;
 mod judge;
 mod parse;
+mod places;
 mod run;
 mod show;
 
@@ -56,6 +61,7 @@ enum Step {
     Wait(u64),
     Sync(String, Vec<u8>),
     Cli(String),
+    Listeners,
 }
 
 /// One case.
@@ -81,6 +87,8 @@ struct Config {
     whole: Vec<String>,
     /// Files beside the configuration: name and content.
     files: Vec<(String, Vec<u8>)>,
+    /// Origins with an address of their own.
+    at: Vec<(String, String)>,
 }
 
 /// One file of cases.
@@ -105,6 +113,10 @@ struct Flags {
     counters: bool,
     /// Log lines with their syslog head and every number of time as a mask.
     rawlog: bool,
+    /// Each connection to an origin is shown with its addresses.
+    routes: bool,
+    /// What the machine must have: `ipv6`, `mptcp`, `root`.
+    needs: Vec<String>,
     /// Milliseconds that timers are rounded down to; 0 shows `+` for any time.
     slots: u64,
 }
@@ -120,6 +132,10 @@ pub fn play(name: &str) {
         return;
     }
     let verdict = file.judge(&program, only.as_deref());
+    if let Some(reason) = &verdict.skipped {
+        eprintln!("skipped: {name}: {reason}");
+        return;
+    }
     assert!(verdict.total > 0 || only.is_some(), "{name} holds no case");
     for uneven in &verdict.uneven {
         eprintln!(

@@ -112,6 +112,8 @@ fn flag(flags: &mut Flags, line: &str) -> bool {
         ("shared", "") => flags.shared = true,
         ("counters", "") => flags.counters = true,
         ("rawlog", "") => flags.rawlog = true,
+        ("routes", "") => flags.routes = true,
+        ("needs", words) => flags.needs = words.split(' ').map(str::to_string).collect(),
         ("slots", n) => flags.slots = n.parse().unwrap_or(0),
         _ => return false,
     }
@@ -152,6 +154,10 @@ fn case_line(case: &mut Case, line: &str, common: &Config) -> bool {
     }
     if let Some(text) = line.strip_prefix("wait ") {
         return text.parse().map(|ms| case.steps.push(Step::Wait(ms))).is_ok();
+    }
+    if line == "listeners" {
+        case.steps.push(Step::Listeners);
+        return true;
     }
     if let Some(text) = line.strip_prefix("cli> ") {
         case.steps.push(Step::Cli(text.to_string()));
@@ -208,6 +214,10 @@ fn origin_line(case: &mut Case, line: &str) -> bool {
         return false;
     };
     let (name, rest) = line.split_at(split);
+    if let Some(addr) = rest.strip_prefix(" at ") {
+        case.config.at.push((name.to_string(), addr.to_string()));
+        return true;
+    }
     let index = case
         .origins
         .iter()

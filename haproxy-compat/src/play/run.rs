@@ -1,20 +1,17 @@
 //! Playing of cases: one proxy per group, fresh clients and cleared origins per case.
 
-use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
+use super::places::{Places, connect, listeners, route};
 use super::{Case, Config, File, Flags, Step, show};
 use crate::client::{Client, End};
 use crate::origin::Origin;
 use crate::program::Program;
 use crate::proxy::{Proxy, Setup};
-use crate::sink::Sink;
-use crate::text::{escape, join_chunks, mask_pages, proxy_v2_as_text};
-use crate::{PATIENCE, cli, wait_for};
+use crate::text::{escape, join_chunks, mask_numbers, mask_pages, proxy_v2_as_text};
+use crate::{PATIENCE, caught, cli, wait_for};
 
 const QUIET: Duration = Duration::from_millis(150);
 /// An end that takes longer than this came from a time-out and not from what happened before.
@@ -27,12 +24,7 @@ const SOCKET: &str = "stats socket fd@${cli} level admin";
 struct Stage<'a> {
     program: &'a Program,
     proxy: Option<Proxy>,
-    origins: BTreeMap<String, Origin>,
-    sinks: BTreeMap<String, Sink>,
-    /// Addresses that the proxy binds itself.
-    free: BTreeMap<String, SocketAddr>,
-    /// Keeps the refusing and the silent address as they are.
-    _odd: Vec<Socket>,
+    places: Places,
     config: String,
 }
 
@@ -49,11 +41,9 @@ pub(super) fn group(
     for index in group {
         let case = &cases[*index];
         // A case that cannot be played (the proxy does not start) is a difference like any other.
-        let played = catch_unwind(AssertUnwindSafe(|| stage.play(case, flags, record)));
-        let mut lines = played.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            text.lines().map(|l| format!("= not played: {l}")).collect()
-        });
+        let played = caught(|| stage.play(case, flags, record));
+        let mut lines =
+            played.unwrap_or_else(|text| text.lines().map(|l| format!("= not played: {l}")).collect());
         let dead = stage.proxy.as_mut().and_then(Proxy::exited);
         if let Some(status) = dead {
             let output = stage.proxy.as_ref().map(Proxy::output).unwrap_or_default();
@@ -66,10 +56,9 @@ pub(super) fn group(
         }
     }
     if let Some(proxy) = stage.proxy.take()
-        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| proxy.stop()))
+        && let Err(text) = caught(|| proxy.stop())
         && let Some(last) = group.last()
     {
-        let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         done(
             *last,
             text.lines().map(|l| format!("= not stopped: {l}")).collect(),
@@ -79,34 +68,13 @@ pub(super) fn group(
 
 impl<'a> Stage<'a> {
     fn new(program: &'a Program, config: &Config, flags: &Flags) -> Self {
-        let mut text = whole(config, flags);
-        let (mut origins, mut sinks, mut odd) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let mut free = BTreeMap::new();
-        for name in placeholders(&text) {
-            let addr = match name.as_str() {
-                "dead" => refusing(&mut odd),
-                "full" => silent(&mut odd),
-                _ if name.starts_with("free") => *free.entry(name.clone()).or_insert_with(free_address),
-                _ if name.starts_with("log") => {
-                    let sink = sinks.entry(name.clone()).or_insert_with(Sink::new);
-                    ([127, 0, 0, 1], sink.port).into()
-                }
-                _ => origins
-                    .entry(name.clone())
-                    .or_insert_with(|| Origin::new(Vec::new()))
-                    .addr(),
-            };
-            text = text.replace(&format!("{{{name}}}"), &addr.to_string());
-            text = text.replace(&format!("{{{name}.port}}"), &addr.port().to_string());
-        }
+        let text = whole(config, flags);
+        let places = Places::new(&text, &config.at);
         Self {
             program,
             proxy: None,
-            origins,
-            sinks,
-            free,
-            _odd: odd,
-            config: text,
+            config: places.resolve(&text),
+            places,
         }
     }
 
@@ -116,9 +84,7 @@ impl<'a> Stage<'a> {
             let mut setup = Setup::new(config).program(&self.program.path);
             setup.files = case.config.files.clone();
             let proxy = setup.start();
-            let ready = wait_for(PATIENCE, || {
-                self.free.values().all(|a| is_listening(*a)).then_some(())
-            });
+            let ready = wait_for(PATIENCE, || self.places.are_open().then_some(()));
             assert!(ready.is_some(), "nobody listens: {}", proxy.output());
             proxy
         });
@@ -128,10 +94,10 @@ impl<'a> Stage<'a> {
                 .find(|(n, _)| n == name)
                 .map(|(_, s)| s.clone())
         };
-        for (name, origin) in &self.origins {
+        for (name, origin) in &self.places.origins {
             origin.reset(script(name).unwrap_or_default());
         }
-        if let Some(sink) = self.sinks.get("log") {
+        if let Some(sink) = self.places.sinks.get("log") {
             // The start messages, and what is left of the case before.
             sink.collect(
                 usize::from(!flags.shared),
@@ -143,11 +109,10 @@ impl<'a> Stage<'a> {
         let before = flags.counters.then(|| Counters::read(proxy));
         let mut actors = Actors {
             proxy,
-            origins: &self.origins,
+            places: &self.places,
             list: BTreeMap::new(),
             answers: Vec::new(),
             target: BTreeMap::new(),
-            free: &self.free,
         };
         for step in &case.steps {
             actors.step(step);
@@ -175,12 +140,8 @@ impl<'a> Stage<'a> {
         let mut names = done.names;
         let mut lines = Vec::new();
         let mut pages = Vec::new();
-        let named = |port: u16, name: &str| (port.to_string(), format!("{{{name}}}"));
-        names.extend(self.origins.iter().map(|(n, o)| named(o.addr().port(), n)));
-        names.extend(self.free.iter().map(|(n, a)| named(a.port(), n)));
         if let Some(proxy) = &self.proxy {
-            names.extend(proxy.addrs().iter().map(|(n, a)| named(a.port(), n)));
-            names.push((proxy.pid().to_string(), "{pid}".into()));
+            names.extend(known(&self.places, proxy));
         }
         for (who, got, notes) in done.clients {
             lines.push(format!("= {who}"));
@@ -189,15 +150,15 @@ impl<'a> Stage<'a> {
             lines.extend(show::bytes('<', &join_chunks(&masked), &names));
             lines.extend(notes);
         }
-        for answer in done.answers {
-            lines.push("= cli".into());
-            lines.extend(show::bytes('<', answer.as_bytes(), &names));
-        }
+        lines.extend(done.answers.iter().map(|line| mask_numbers(line, &names)));
         let logs = self.logs(case, flags, record);
         self.settle();
-        for (name, origin) in &self.origins {
+        for (name, origin) in &self.places.origins {
             for (index, conn) in origin.records().iter().enumerate() {
                 lines.push(format!("= {name} connection {}", index + 1));
+                if flags.routes {
+                    lines.push(route(conn, &names));
+                }
                 lines.extend(show::bytes(
                     '>',
                     &join_chunks(&proxy_v2_as_text(&conn.bytes)),
@@ -233,7 +194,7 @@ impl<'a> Stage<'a> {
     /// The log lines of the case: as many as are recorded, and any more that come within a moment.
     fn logs(&self, case: &Case, flags: &Flags, record: bool) -> Vec<(String, Vec<String>)> {
         let mut all = Vec::new();
-        for (name, sink) in &self.sinks {
+        for (name, sink) in &self.places.sinks {
             let mark = format!("= {name}");
             let expected = case
                 .expected
@@ -258,7 +219,7 @@ impl<'a> Stage<'a> {
     fn settle(&self) {
         let open = |o: &Origin| o.records().iter().any(|r| r.end == End::Open && !r.ended_here);
         wait_for(Duration::from_millis(250), || {
-            (!self.origins.values().any(open)).then_some(())
+            (!self.places.origins.values().any(open)).then_some(())
         });
     }
 }
@@ -278,10 +239,9 @@ struct Actor {
 /// The clients of a case while it plays.
 struct Actors<'a> {
     proxy: &'a Proxy,
-    origins: &'a BTreeMap<String, Origin>,
+    places: &'a Places,
     list: BTreeMap<char, Actor>,
     target: BTreeMap<char, String>,
-    free: &'a BTreeMap<String, SocketAddr>,
     answers: Vec<String>,
 }
 
@@ -304,7 +264,9 @@ fn actors_done(actors: Actors<'_>) -> Done {
             actor.got = client.got;
         }
         actor.notes.dedup();
-        done.names.push((actor.port.to_string(), format!("{{{who}}}")));
+        if actor.port > 0 {
+            done.names.push((actor.port.to_string(), format!("{{{who}}}")));
+        }
         done.clients.push((who, actor.got, actor.notes));
     }
     done
@@ -314,22 +276,27 @@ impl Actors<'_> {
     /// Does something with a client, which connects the first time that it is named.
     fn with<T>(&mut self, who: char, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
         let target = self.target.get(&who).map_or("fe", String::as_str);
-        let free = self.free.get(target).copied();
-        let addr = free.unwrap_or_else(|| self.proxy.addr(target));
-        let actor = self
-            .list
-            .entry(who)
-            .or_insert_with(|| match Client::try_connect(addr) {
-                Ok(client) => Actor {
-                    port: client.port,
-                    client: Some(client),
-                    ..Actor::default()
-                },
-                Err(e) => Actor {
-                    notes: vec![format!(". cannot connect: {:?}", e.kind())],
-                    ..Actor::default()
-                },
-            });
+        let free = self.places.free.get(target).copied();
+        let known = free.or_else(|| self.proxy.addrs().get(target).copied());
+        let connect = || match known {
+            Some(addr) => Client::try_connect(addr).map(|client| (client, None)),
+            None => {
+                let text = self.places.resolve(target);
+                connect(&text.replace("{tmp}", &self.proxy.dir.path().display().to_string()))
+            }
+        };
+        let actor = self.list.entry(who).or_insert_with(|| match connect() {
+            Ok((client, note)) => Actor {
+                port: client.port,
+                client: Some(client),
+                notes: note.into_iter().collect(),
+                ..Actor::default()
+            },
+            Err(e) => Actor {
+                notes: vec![format!(". cannot connect: {:?}", e.kind())],
+                ..Actor::default()
+            },
+        });
         actor.client.as_mut().map(act)
     }
 
@@ -400,6 +367,7 @@ impl Actors<'_> {
             Step::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
             Step::Sync(name, text) => {
                 let origin = self
+                    .places
                     .origins
                     .get(name)
                     .unwrap_or_else(|| panic!("no origin {name}"));
@@ -408,7 +376,21 @@ impl Actors<'_> {
                     origin.records().iter().any(|r| came(&r.bytes)).then_some(())
                 });
             }
-            Step::Cli(commands) => self.answers.push(cli::ask(self.proxy, commands)),
+            Step::Cli(commands) => {
+                let answer = cli::ask(self.proxy, commands);
+                self.answers.push("= cli".into());
+                self.answers.extend(show::bytes('<', answer.as_bytes(), &[]));
+            }
+            Step::Listeners => {
+                self.answers.push("= listeners".into());
+                let names = known(self.places, self.proxy);
+                let mut lines = listeners(self.proxy);
+                lines
+                    .iter_mut()
+                    .for_each(|line| *line = mask_numbers(line, &names));
+                lines.sort();
+                self.answers.extend(lines.iter().map(|line| format!(". {line}")));
+            }
         }
     }
 
@@ -445,6 +427,16 @@ impl Actors<'_> {
             client.read_to_end(Duration::from_secs(3));
         }
     }
+}
+
+/// Numbers and paths that differ from run to run, with what is shown instead.
+fn known(places: &Places, proxy: &Proxy) -> Vec<(String, String)> {
+    let mut names = places.masks();
+    let inherited = proxy.addrs().iter();
+    names.extend(inherited.map(|(name, addr)| (addr.port().to_string(), format!("{{{name}}}"))));
+    names.push((proxy.pid().to_string(), "{pid}".into()));
+    names.push((proxy.dir.path().display().to_string(), "{tmp}".into()));
+    names
 }
 
 /// The configuration of a case as one text, placeholders still in it.
@@ -499,68 +491,4 @@ fn whole(config: &Config, flags: &Flags) -> String {
     let server = format!("server s1 {{s1}} {}", config.server.join(" "));
     section("backend be", &[], &config.backend, &[server]);
     text
-}
-
-/// The placeholders that stand for addresses, each once.
-fn placeholders(text: &str) -> Vec<String> {
-    let known = |n: &str| {
-        let number = |p: &str| {
-            n.strip_prefix(p)
-                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))
-        };
-        n == "dead" || n == "full" || number("log") || number("free") || (n.len() > 1 && number("s"))
-    };
-    let mut names: Vec<String> = text
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split('}').next())
-        .map(|n| n.trim_end_matches(".port").to_string())
-        .filter(|n| known(n))
-        .collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// An address that refuses connections: bound, not listening.
-fn refusing(keep: &mut Vec<Socket>) -> SocketAddr {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a TCP socket");
-    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    socket.bind(&any.into()).expect("a free port");
-    let addr = socket
-        .local_addr()
-        .ok()
-        .and_then(|a| a.as_socket())
-        .expect("a TCP address");
-    keep.push(socket);
-    addr
-}
-
-/// An address that never answers: a listener whose queue is full.
-fn silent(keep: &mut Vec<Socket>) -> SocketAddr {
-    let socket = crate::proxy::listener(0);
-    let addr = socket
-        .local_addr()
-        .ok()
-        .and_then(|a| a.as_socket())
-        .expect("a TCP address");
-    for _ in 0..4 {
-        let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a TCP socket");
-        filler.set_nonblocking(true).expect("O_NONBLOCK");
-        let _ = filler.connect(&addr.into());
-        keep.push(filler);
-    }
-    keep.push(socket);
-    addr
-}
-
-/// An address where nobody listens.
-fn free_address() -> SocketAddr {
-    ([127, 0, 0, 1], crate::ports::free_ports(1)).into()
-}
-
-/// Whether somebody listens on a port of 127.0.0.1, as the kernel tells it.
-fn is_listening(addr: SocketAddr) -> bool {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    crate::ports::is_listening(&table, &format!("0100007F:{:04X}", addr.port()))
 }
