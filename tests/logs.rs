@@ -2,10 +2,11 @@
 //! level, in which format. The cases and what the reference writes are in `haproxy-compat/cases/logs/`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a test has sockets and threads of its own
 
+use haproxy_compat::dates::Span;
 use haproxy_compat::play::play;
 use haproxy_compat::proxy::Setup;
 use haproxy_compat::sink::Sink;
-use haproxy_compat::text::{mask_dates, mask_numbers};
+use haproxy_compat::text::mask_numbers;
 
 #[test]
 fn http_lines() {
@@ -25,6 +26,7 @@ fn syslog_formats() {
 /// The lines of a start and of a soft stop, in order, with their levels.
 #[test]
 fn start_and_stop_messages() {
+    let start = std::time::SystemTime::now();
     let sink = Sink::new();
     let mut proxy = Setup::new(format!(
         "global\n nbthread 1\n log 127.0.0.1:{} local0\ndefaults\n log global\n mode http\n timeout client 1s\n \
@@ -45,9 +47,10 @@ fn start_and_stop_messages() {
         std::time::Duration::ZERO,
         |_| true,
     );
+    let dates = Span::since(start);
     let lines: Vec<String> = lines
         .iter()
-        .map(|l| mask_dates(&mask_numbers(l, &masks)))
+        .map(|l| dates.mask(&mask_numbers(l, &masks)))
         .collect();
     let line = |name: &str| {
         format!(

@@ -6,7 +6,7 @@
 use haproxy_compat::client::Client;
 use haproxy_compat::origin::{Act, Block, Origin, Trigger};
 use haproxy_compat::proxy::{Proxy, Setup};
-use haproxy_compat::{PATIENCE, cli, wait_for};
+use haproxy_compat::{PATIENCE, cli, gauges, wait_for};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -335,52 +335,9 @@ fn drive(length: Duration, proxy: &Proxy, doors: Doors, tally: &Tally) -> u64 {
     })
 }
 
-/// What is not back at 0 although nothing is in flight: pools in use, and gauges of the statistics.
-fn left_in_use(proxy: &Proxy) -> Vec<String> {
-    let pools = cli::ask(proxy, "show pools");
-    let used = pools
-        .lines()
-        .filter(|l| l.starts_with("  - Pool ") && !l.contains(" 0 used,"));
-    let mut left: Vec<String> = used.map(str::to_owned).collect();
-    assert!(pools.contains(" 0 used,"), "no pool in {pools}");
-    // The question itself is a stream.
-    for (name, wanted) in [("CurrConns", "0"), ("PipesUsed", "0"), ("CurrStreams", "1")] {
-        let value = cli::info(proxy, name);
-        if value != wanted {
-            left.push(format!("{name}: {value}"));
-        }
-    }
-    let stats = cli::ask(proxy, "show stat");
-    let mut lines = stats.lines();
-    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let gauges = [
-        "qcur",
-        "scur",
-        "srv_icur",
-        "idle_conn_cur",
-        "safe_conn_cur",
-        "used_conn_cur",
-        "priv_idle_cur",
-        "h1_open_connections",
-        "h1_open_streams",
-    ];
-    for gauge in gauges {
-        assert!(names.contains(&gauge), "no column {gauge} in {names:?}");
-    }
-    for line in lines.filter(|l| !l.is_empty()) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let busy = names
-            .iter()
-            .zip(&cells)
-            .filter(|(name, cell)| gauges.contains(name) && !matches!(**cell, "" | "0"));
-        left.extend(busy.map(|(name, cell)| format!("{}/{} {name}: {cell}", cells[0], cells[1])));
-    }
-    left
-}
-
 /// Waits until nothing is in flight; gives what is left otherwise.
 fn settle(proxy: &Proxy, descriptors_before: usize) -> Result<(), String> {
-    let left = || (left_in_use(proxy), descriptors(proxy));
+    let left = || (gauges::in_use(proxy, true), descriptors(proxy));
     let quiet = wait_for(Duration::from_secs(20), || {
         let (in_use, open) = left();
         // Idle connections to the origins are purged little by little.

@@ -11,7 +11,9 @@
 
 pub mod cli;
 pub mod client;
+pub mod dates;
 pub mod examples;
+pub mod gauges;
 pub mod live;
 pub mod mutate;
 pub mod netns;

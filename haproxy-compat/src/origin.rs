@@ -84,6 +84,8 @@ struct Shared {
     records: Mutex<Vec<Record>>,
     /// Counts the calls of `reset`, so that a late event of an old connection changes no new record.
     age: AtomicUsize,
+    /// Connections of a lower age are to be closed.
+    oldest: AtomicUsize,
     stop: AtomicBool,
     /// Bytes that were served are not kept.
     forget: AtomicBool,
@@ -166,6 +168,12 @@ impl Origin {
         records.clear();
         self.shared.age.fetch_add(1, Ordering::Relaxed);
         *lock(&self.shared.script) = script.into();
+    }
+
+    /// Closes all connections; what comes later belongs to the next `reset`.
+    pub fn hang_up(&self) {
+        let age = self.shared.age.fetch_add(1, Ordering::Relaxed) + 1;
+        self.shared.oldest.store(age, Ordering::Relaxed);
     }
 
     /// All the bytes of all connections, as text.
@@ -259,7 +267,7 @@ impl<'a> Connection<'a> {
             self.play(block);
         }
         let mut buf = [0u8; 65536];
-        while self.open && !self.shared.stop.load(Ordering::Relaxed) {
+        while self.open && !self.is_stopped() {
             match self.socket.read(&mut buf) {
                 Ok(0) => {
                     self.note(|r| r.end = End::Closed);
@@ -291,6 +299,11 @@ impl<'a> Connection<'a> {
                 }
             }
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let (age, _) = self.place;
+        self.shared.stop.load(Ordering::Relaxed) || age < self.shared.oldest.load(Ordering::Relaxed)
     }
 
     fn note(&self, change: impl FnOnce(&mut Record)) {

@@ -1,5 +1,5 @@
-//! Bytes as readable lines and back, and the masks for what differs from run to run: dates, process
-//! ids, ports, and the wording of the pages that a proxy makes itself (each product has its own).
+//! Bytes as readable lines and back, and the masks for what differs from run to run: process ids,
+//! ports, and the wording of the pages that a proxy makes itself (each product has its own). Dates have their own file.
 
 /// Writes bytes as one readable line: printable ASCII as it is, the rest as `\r`, `\n`, `\t`, `\\`
 /// or `\xNN`; a byte repeated 48 times or more as `\*N(byte)`.
@@ -163,50 +163,6 @@ pub fn mask_numbers(text: &str, names: &[(String, String)]) -> String {
     }
     flush(&mut digits, &mut out, before, ' ');
     out
-}
-
-/// Replaces every date form that a log line may carry by a word of the same shape.
-pub fn mask_dates(text: &str) -> String {
-    const SHAPES: &[(&str, &str)] = &[
-        ("9999-99-99T99:99:99.999999+99:99", "{iso-us}"),
-        ("9999-99-99T99:99:99+99:99", "{iso}"),
-        ("99/Aaa/9999:99:99:99.999", "{date-ms}"),
-        ("99/Aaa/9999:99:99:99", "{date}"),
-        ("Aaa _9 99:99:99", "{syslog-date}"),
-        ("9999-99-99 99:99:99.999", "{local-ms}"),
-    ];
-    let bytes = text.as_bytes();
-    let mut out = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let hit = SHAPES
-            .iter()
-            .find(|(shape, _)| fits(&bytes[at..], shape.as_bytes()));
-        match hit {
-            Some((shape, word)) => {
-                out.extend_from_slice(word.as_bytes());
-                at += shape.len();
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Whether `bytes` begins as `shape` says: 9 a digit, _ a digit or a blank, A and a letters, + a sign.
-fn fits(bytes: &[u8], shape: &[u8]) -> bool {
-    bytes.len() >= shape.len()
-        && bytes.iter().zip(shape).all(|(b, s)| match s {
-            b'9' => b.is_ascii_digit(),
-            b'_' => b.is_ascii_digit() || *b == b' ',
-            b'A' => b.is_ascii_uppercase(),
-            b'a' => b.is_ascii_lowercase(),
-            b'+' => matches!(b, b'+' | b'-'),
-            _ => b == s,
-        })
 }
 
 /// Joins the chunks of every chunked body into one chunk: a proxy may cut a body as it likes, and how

@@ -112,8 +112,6 @@ pub(crate) struct Core {
     pub(crate) listeners_may_go: bool,
     /// Where bytes nobody wants are read into.
     pub(crate) scratch: Box<[u8]>,
-    /// Streams so far.
-    pub(crate) streams_counter: u64,
     /// `h1-case-adjust`.
     pub(crate) case_map: CaseMap,
     /// Streams that found no free buffer.
@@ -150,6 +148,14 @@ impl Core {
     /// The time of this turn.
     pub(crate) fn now(&self) -> Ticks {
         self.clock.now()
+    }
+
+    /// The number of a stream, or of a line of the log that no stream writes (`%rt`).
+    pub(crate) fn next_number(&mut self) -> u64 {
+        let next = &mut self.state.process.counters.requests;
+        let number = *next;
+        *next += 1;
+        number
     }
 
     /// Asks for a stream to be run.

@@ -186,9 +186,14 @@ impl Core {
         let process = &mut self.state.process;
         process.conns += 1;
         process.counters.conns += 1;
+        process.count_if_full();
         process.conn_rate.add(now, SECOND_MS, 1);
         let rate = process.conn_rate.rate(now, SECOND_MS);
         process.counters.conn_rate_max = process.counters.conn_rate_max.max(rate);
+        // As HAProxy: for the process a connection is a session, whatever becomes of its handshakes.
+        process.sess_rate.add(now, SECOND_MS, 1);
+        let rate = process.sess_rate.rate(now, SECOND_MS);
+        process.counters.sess_rate_max = process.counters.sess_rate_max.max(rate);
         let numbers = self.state.proxy_mut(frontend);
         numbers.fe_conns += 1;
         numbers.fe_conn_rate.add(now, SECOND_MS, 1);
@@ -199,27 +204,19 @@ impl Core {
         counters.conn_rate_max = counters.conn_rate_max.max(rate);
         let listener = self.state.listener_mut(id);
         listener.conns += 1;
+        listener.counters.conns += 1;
         listener.counters.conns_max = listener.counters.conns_max.max(listener.conns);
     }
 
     /// Counts a session: a connection whose handshakes are done.
-    pub(crate) fn count_session(&mut self, frontend: ProxyId, id: ListenerId, is_http: bool) {
+    pub(crate) fn count_session(&mut self, frontend: ProxyId, id: ListenerId) {
         let now = self.now();
-        let process = &mut self.state.process;
-        process.sess_rate.add(now, SECOND_MS, 1);
-        let rate = process.sess_rate.rate(now, SECOND_MS);
-        process.counters.sess_rate_max = process.counters.sess_rate_max.max(rate);
         let numbers = self.state.proxy_mut(frontend);
         numbers.fe_sess_rate.add(now, SECOND_MS, 1);
         let rate = numbers.fe_sess_rate.rate(now, SECOND_MS);
         let counters = &mut numbers.counters.fe;
         counters.sessions += 1;
         counters.session_rate_max = counters.session_rate_max.max(rate);
-        if is_http {
-            counters.h1_sessions += 1;
-        } else {
-            counters.other_sessions += 1;
-        }
         self.state.listener_mut(id).counters.sessions += 1;
     }
 

@@ -134,9 +134,9 @@ impl Worker {
         let process = &mut self.core.state.process;
         process.streams += 1;
         process.counters.conns += 1;
+        process.count_if_full();
         process.counters.streams += 1;
-        process.counters.requests += 1;
-        self.core.streams_counter += 1;
+        self.core.next_number();
         self.rearm_runtime(key);
     }
 

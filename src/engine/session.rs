@@ -128,7 +128,7 @@ impl Worker {
         let config = self.core.config.clone();
         let proxy = config.proxy(frontend);
         let is_http = proxy.mode == Mode::Http;
-        self.core.count_session(frontend, id, is_http);
+        self.core.count_session(frontend, id);
         if is_http {
             self.core.count_h1_conn(key);
             let timeouts = &proxy.timeouts;

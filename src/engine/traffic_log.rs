@@ -87,14 +87,17 @@ impl Core {
         let early = self.early_end(session);
         let about = self.about_session(session, &early, error);
         match &frontend.error_log_format {
-            Some(format) => self.log_about(about, level, |out, limit, cx| write_line(out, limit, format, cx)),
+            Some(format) => {
+                self.log_about(about, level, |out, limit, cx| write_line(out, limit, format, cx));
+                self.next_number();
+            }
             None => self.log_about(about, level, write_handshake_error),
         }
     }
 
     fn early_end(&self, session: &SessionFacts) -> EarlyEnd {
         EarlyEnd {
-            counter: self.streams_counter,
+            counter: self.state.process.counters.requests,
             begun: session.accepted,
             handshake_ms: 0,
             first_byte_at: None,

@@ -234,7 +234,6 @@ impl Worker {
             wakes: Vec::with_capacity(TURN_OBJECTS),
             listeners_may_go: false,
             scratch: vec![0; tune.bufsize as usize].into_boxed_slice(),
-            streams_counter: 0,
             case_map: super::core::case_map(&config),
             buffer_waiters: BufferWaiters::default(),
             turn: 0,

@@ -1,5 +1,5 @@
-//! What a case added to the counters of `show stat`: every row, every column that only grows. Source: management
-//! manual, section 9.1 "CSV format".
+//! What a case added to the counters of `show stat` and `show info`: every row, every column that only grows, the
+//! largest values seen. Source: management manual, section 9.1 "CSV format", section 9.3 `show info`.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,12 @@ const COLUMNS: &[&str] = &[
     "intercepted",
     "dcon",
     "dses",
+    "h1sess",
+    "sess_other",
+    "h1req",
+    "h2req",
+    "h3req",
+    "req_other",
     "wrew",
     "connect",
     "reuse",
@@ -45,8 +51,41 @@ const COLUMNS: &[&str] = &[
     "h1_total_streams",
 ];
 
+/// Columns of which it depends on the kernel how much they grow: that they grew is all that is compared.
+const GROWN: &[&str] = &["h1_spliced_bytes_in", "h1_spliced_bytes_out"];
+
+/// Columns with the largest value seen, for processes that served one case alone.
+const MAXIMA: &[&str] = &["qmax", "smax"];
+
+/// The same for the rates of a second, which may be the next one as well: that they were seen is all that is compared.
+const RATES: &[&str] = &[
+    "rate_max",
+    "conn_rate_max",
+    "req_rate_max",
+    "MaxConnRate",
+    "MaxSessRate",
+];
+
+/// The same for times in milliseconds, where cases tell times apart.
+const TIMES: &[&str] = &["qtime_max", "ctime_max", "rtime_max", "ttime_max"];
+
 /// Columns that hold the lengths of error pages, which each program words itself.
 const WITH_PAGES: &[&str] = &["bout", "resbin"];
+
+/// The row of `show info`.
+const PROCESS: &str = "process";
+
+/// Its values that grow, with what the question itself adds.
+const VALUES: &[(&str, u64)] = &[
+    ("CumConns", 1),
+    ("CumReq", 1),
+    ("CumStreams", 1),
+    ("DroppedLogs", 0),
+    ("MaxconnReached", 0),
+];
+
+/// Those of which it is compared that they grew.
+const GROWN_VALUES: &[&str] = &["TotalSplicedBytesOut"];
 
 /// From here on a number of bytes is that of a transfer which stopped in the middle: the kernels' affair.
 const MANY: u64 = 2_000_000;
@@ -54,13 +93,32 @@ const MANY: u64 = 2_000_000;
 /// What the columns begin with that HAProxy cuts off where a row is longer than `tune.bufsize`.
 const CUT_OFF: &str = "h1_";
 
+/// The value of `show info` that HAProxy cuts off likewise.
+const LAST_VALUE: &str = "CumStreams";
+
+/// How numbers are shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// The case had pages that the program made itself.
+    pub(super) has_pages: bool,
+    /// The buffers are smaller than a row.
+    pub(super) is_short: bool,
+    /// The process served this case alone: largest values are the case's.
+    pub(super) is_alone: bool,
+    /// Milliseconds that times are rounded down to; 0 leaves them out.
+    pub(super) slots: u64,
+}
+
 /// How the line begins that names the columns which a program does not have, since it is older than they are.
 const WITHOUT: &str = ". without ";
+
+/// Values by column.
+type Row = BTreeMap<String, u64>;
 
 /// Values by row and column.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    rows: BTreeMap<String, Vec<u64>>,
+    rows: BTreeMap<String, Row>,
     absent: Vec<&'static str>,
 }
 
@@ -93,52 +151,108 @@ pub(super) fn fitting(expected: &[String], got: &[String]) -> Vec<String> {
 impl Counters {
     /// Reads them now.
     pub(super) fn read(proxy: &Proxy) -> Self {
-        let answer = cli::ask(proxy, "show stat");
+        let answer = cli::ask(proxy, "show info;show stat");
         let mut lines = answer.lines();
+        let number = |name: &str, value: &str| Some((name.to_string(), value.parse().ok()?));
+        let values = lines
+            .by_ref()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.split_once(": "))
+            .filter_map(|(name, value)| number(name, value));
+        let mut rows: BTreeMap<String, Row> = BTreeMap::from([(PROCESS.to_string(), values.collect())]);
         let head = lines.next().unwrap_or_default();
         let names: Vec<&str> = head.trim_start_matches("# ").split(',').collect();
-        let places: Vec<Option<usize>> = COLUMNS
-            .iter()
-            .map(|column| names.iter().position(|name| name == column))
-            .collect();
-        let row = |line: &str| {
+        for line in lines {
             let cells: Vec<&str> = line.split(',').collect();
-            let value = |place: &Option<usize>| place.and_then(|at| cells.get(at)?.parse().ok()).unwrap_or(0);
-            let name = format!("{}/{}", cells.first()?, cells.get(1)?);
-            Some((name, places.iter().map(value).collect()))
-        };
-        let absent = COLUMNS.iter().zip(&places).filter(|(_, place)| place.is_none());
-        Self {
-            absent: absent.map(|(column, _)| *column).collect(),
-            rows: lines.filter_map(row).collect(),
+            if let [proxy, row, ..] = cells[..] {
+                let pairs = names.iter().zip(&cells);
+                let values = pairs.filter_map(|(name, cell)| number(name, cell));
+                rows.insert(format!("{proxy}/{row}"), values.collect());
+            }
         }
+        let columns = [COLUMNS, GROWN, MAXIMA, &["rate_max"], TIMES].concat();
+        let mut absent: Vec<&str> = columns.into_iter().filter(|name| !names.contains(name)).collect();
+        let values = VALUES.iter().map(|(name, _)| *name);
+        absent.extend(values.filter(|name| !rows[PROCESS].contains_key(*name)));
+        Self { rows, absent }
     }
 
-    /// What was added since; a line for every row that changed. `short`: the buffers are smaller than a row.
-    pub(super) fn since(&self, before: &Self, has_pages: bool, short: bool) -> Vec<String> {
+    /// What was added since; a line for every row that changed.
+    pub(super) fn since(&self, before: &Self, view: View) -> Vec<String> {
         let mut lines = Vec::new();
-        if !self.absent.is_empty() {
+        if !self.absent.is_empty() && !view.is_short {
             lines.push(format!("{WITHOUT}{}", self.absent.join(" ")));
         }
-        for (row, now) in &self.rows {
-            let was = before.rows.get(row);
-            let mut line = String::new();
-            for (at, (column, now)) in COLUMNS.iter().zip(now).enumerate() {
-                let was = was.and_then(|was| was.get(at)).copied().unwrap_or(0);
-                match now.wrapping_sub(was) {
-                    0 => {}
-                    _ if short && column.starts_with(CUT_OFF) => {}
-                    MANY.. => line.push_str(&format!(" {column}={{many}}")),
-                    _ if has_pages && WITH_PAGES.contains(column) => line.push_str(&format!(" {column}=+")),
-                    more => line.push_str(&format!(" {column}={more}")),
-                }
+        let nothing = Row::new();
+        for (name, now) in &self.rows {
+            let before = before.rows.get(name).unwrap_or(&nothing);
+            let mut words = if name == PROCESS {
+                grown_process(now, before, view)
+            } else {
+                grown_columns(now, before, view)
+            };
+            if view.is_alone {
+                words.extend(largest(now, view.slots));
             }
-            if !line.is_empty() {
-                lines.push(format!(". {row}{line}"));
+            if !words.is_empty() {
+                lines.push(format!(". {name} {}", words.join(" ")));
             }
         }
         lines
     }
+}
+
+fn value(row: &Row, name: &str) -> u64 {
+    row.get(name).copied().unwrap_or(0)
+}
+
+fn grown(now: &Row, before: &Row, name: &str) -> u64 {
+    value(now, name).wrapping_sub(value(before, name))
+}
+
+/// What was added to the columns of a row.
+fn grown_columns(now: &Row, before: &Row, view: View) -> Vec<String> {
+    let mut words = Vec::new();
+    for name in COLUMNS {
+        match grown(now, before, name) {
+            0 => {}
+            _ if view.is_short && name.starts_with(CUT_OFF) => {}
+            MANY.. => words.push(format!("{name}={{many}}")),
+            _ if view.has_pages && WITH_PAGES.contains(name) => words.push(format!("{name}=+")),
+            more => words.push(format!("{name}={more}")),
+        }
+    }
+    let has_grown = |name: &&&str| grown(now, before, name) > 0 && !view.is_short;
+    words.extend(GROWN.iter().filter(has_grown).map(|name| format!("{name}=+")));
+    words
+}
+
+/// What was added to the values of the process.
+fn grown_process(now: &Row, before: &Row, view: View) -> Vec<String> {
+    let is_there = |name: &str| now.contains_key(name) && !(view.is_short && name == LAST_VALUE);
+    let known = VALUES.iter().filter(|(name, _)| is_there(name));
+    let added = known.filter_map(|(name, own)| match grown(now, before, name).wrapping_sub(*own) {
+        0 => None,
+        more => Some(format!("{name}={more}")),
+    });
+    let has_grown = |name: &&&str| grown(now, before, name) > 0;
+    let seen = GROWN_VALUES.iter().filter(has_grown);
+    added.chain(seen.map(|name| format!("{name}=+"))).collect()
+}
+
+/// The largest values seen.
+fn largest(now: &Row, slots: u64) -> Vec<String> {
+    let is_there = |name: &&&str| value(now, name) > 0;
+    let most = MAXIMA.iter().filter(is_there);
+    let mut words: Vec<String> = most.map(|name| format!("{name}={}", value(now, name))).collect();
+    words.extend(RATES.iter().filter(is_there).map(|name| format!("{name}=+")));
+    for name in TIMES {
+        match value(now, name).checked_div(slots) {
+            None | Some(0) => {}
+            Some(times) => words.push(format!("{name}={}", times * slots)),
+        }
+    }
+    words
 }
 
 #[cfg(test)]

@@ -109,7 +109,8 @@ struct Flags {
     probe: bool,
     /// Cases with one configuration share a process, one after the other.
     shared: bool,
-    /// What a case adds to the counters of `show stat` is noted.
+    /// What a case adds to the counters of `show stat` and `show info` is noted, and what is still in use when its
+    /// clients and origins are gone.
     counters: bool,
     /// Log lines with their syslog head and every number of time as a mask.
     rawlog: bool,

@@ -1,24 +1,35 @@
 //! Playing of cases: one proxy per group, fresh clients and cleared origins per case.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::counters::Counters;
+use super::counters::{Counters, View};
 use super::places::{Places, connect, listeners, route};
+use super::show::Masks;
 use super::{Case, Config, File, Flags, Step, show};
 use crate::client::{Client, End};
+use crate::dates::Span;
 use crate::origin::Origin;
 use crate::program::Program;
 use crate::proxy::{Proxy, Setup};
 use crate::text::{escape, join_chunks, mask_numbers, mask_pages, proxy_v2_as_text};
-use crate::{PATIENCE, caught, cli, wait_for};
+use crate::{PATIENCE, caught, cli, gauges, wait_for};
 
 const QUIET: Duration = Duration::from_millis(150);
 /// An end that takes longer than this came from a time-out and not from what happened before.
 const LATE: Duration = Duration::from_millis(450);
 
+/// How long the answer to a probe may take.
+const PROBED: Duration = Duration::from_millis(1_500);
+
+/// How long what a case used may take to be given back: the longest time-out that a case leaves behind.
+const UNTIL_LEVEL: Duration = Duration::from_secs(6);
+
 /// Where the runtime socket is asked.
 const SOCKET: &str = "stats socket fd@${cli} level admin";
+
+/// What gives listeners rows in `show stat`.
+const LISTENERS: &str = "option socket-stats";
 
 /// What stands around the proxy of a group.
 struct Stage<'a> {
@@ -26,6 +37,8 @@ struct Stage<'a> {
     proxy: Option<Proxy>,
     places: Places,
     config: String,
+    /// When the first case began.
+    start: SystemTime,
 }
 
 /// Plays the cases of a group one after the other, in one process as long as it lives, until `done` wants no more.
@@ -75,6 +88,7 @@ impl<'a> Stage<'a> {
             proxy: None,
             config: places.resolve(&text),
             places,
+            start: SystemTime::now(),
         }
     }
 
@@ -176,19 +190,45 @@ impl<'a> Stage<'a> {
         }
         if let (Some(before), Some(proxy)) = (counters, &self.proxy) {
             lines.push("= counters".into());
-            let short = self.config.contains("tune.bufsize 1024\n");
-            lines.extend(Counters::read(proxy).since(before, !pages.is_empty(), short));
+            let view = View {
+                has_pages: !pages.is_empty(),
+                is_short: self.config.contains("tune.bufsize 1024\n"),
+                is_alone: !flags.shared,
+                slots: flags.slots,
+            };
+            lines.extend(Counters::read(proxy).since(before, view));
         }
+        let masks = Masks {
+            names,
+            pages,
+            dates: Span::since(self.start),
+        };
         for (name, log) in logs {
             if !log.is_empty() {
                 lines.push(format!("= {name}"));
-                lines.extend(
-                    log.iter()
-                        .map(|l| format!(". {}", show::log(l, flags, &names, &pages))),
-                );
+                lines.extend(log.iter().map(|l| format!(". {}", show::log(l, flags, &masks))));
             }
         }
+        lines.extend(self.left(flags));
         lines
+    }
+
+    /// What is still in use when all clients and origins of the case are gone.
+    fn left(&self, flags: &Flags) -> Vec<String> {
+        let Some(proxy) = self.proxy.as_ref().filter(|_| flags.counters) else {
+            return Vec::new();
+        };
+        self.places.origins.values().for_each(Origin::hang_up);
+        let left = || gauges::in_use(proxy, self.program.is_rproxy());
+        let mut last = Vec::new();
+        wait_for(UNTIL_LEVEL, || {
+            last = left();
+            last.is_empty().then_some(())
+        });
+        if !last.is_empty() {
+            last.insert(0, "= left".into());
+        }
+        last
     }
 
     /// The log lines of the case: as many as are recorded, and any more that come within a moment.
@@ -417,7 +457,7 @@ impl Actors<'_> {
         let before = client.got.len();
         client.send(b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n");
         let found = |got: &[u8]| crate::client::find(&got[before..], b"\r\n\r\n").is_some();
-        client.read_until(Duration::from_millis(400), found);
+        client.read_until(PROBED, found);
         let probed = client.got[before..].to_ascii_lowercase();
         if crate::client::find(&probed, b"x-probe: yes").is_some() {
             client.got.truncate(before);
@@ -441,13 +481,29 @@ fn known(places: &Places, proxy: &Proxy) -> Vec<(String, String)> {
 
 /// The configuration of a case as one text, placeholders still in it.
 fn whole(config: &Config, flags: &Flags) -> String {
-    if !config.whole.is_empty() {
-        let text = config.whole.join("\n") + "\n";
-        return match flags.counters && !text.contains(SOCKET) {
-            true => text.replacen("global\n", &format!("global\n {SOCKET}\n"), 1),
-            false => text,
-        };
+    let text = if config.whole.is_empty() {
+        usual(config)
+    } else {
+        config.whole.join("\n") + "\n"
+    };
+    if !flags.counters {
+        return text;
     }
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        lines.push(line);
+        match line.split(' ').next() {
+            Some("global") if !text.contains("stats socket ") => lines.push(SOCKET),
+            // Listeners have rows of their own then.
+            Some("frontend" | "listen") => lines.push(LISTENERS),
+            _ => {}
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The usual configuration with what a case adds to it.
+fn usual(config: &Config) -> String {
     let mut text = String::new();
     let mut section = |head: &str, first: &[&str], lines: &[String], last: &[String]| {
         text.push_str(head);
@@ -475,12 +531,7 @@ fn whole(config: &Config, flags: &Flags) -> String {
         "timeout server 700ms",
     ];
     let usual = [kind, &times[..]].concat();
-    let socket: &[String] = if flags.counters {
-        &[SOCKET.to_string()]
-    } else {
-        &[]
-    };
-    section("global", &["nbthread 1", log], &config.global, socket);
+    section("global", &["nbthread 1", log], &config.global, &[]);
     section("defaults", &usual, &config.defaults, &[]);
     section(
         "frontend fe",

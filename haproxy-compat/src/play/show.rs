@@ -2,7 +2,8 @@
 
 use super::Flags;
 use crate::client::End;
-use crate::text::{escape_lines, mask_dates, mask_numbers};
+use crate::dates::Span;
+use crate::text::{escape_lines, mask_numbers};
 
 /// Bytes with the known numbers masked, one line per line feed, each behind `mark`.
 pub(super) fn bytes(mark: char, bytes: &[u8], names: &[(String, String)]) -> Vec<String> {
@@ -21,8 +22,18 @@ pub(super) fn end(end: End) -> &'static str {
     }
 }
 
-/// A log line, masked. `pages` are the sizes of the responses that the proxy made itself.
-pub(super) fn log(line: &str, flags: &Flags, names: &[(String, String)], pages: &[usize]) -> String {
+/// What is known of a case and differs from run to run.
+pub(super) struct Masks {
+    /// Numbers and the names for them.
+    pub(super) names: Vec<(String, String)>,
+    /// The sizes of the responses that the proxy made itself.
+    pub(super) pages: Vec<usize>,
+    /// When it was played.
+    pub(super) dates: Span,
+}
+
+/// A log line, masked.
+pub(super) fn log(line: &str, flags: &Flags, masks: &Masks) -> String {
     let line = line.strip_suffix("\\n").unwrap_or(line);
     let line = if flags.rawlog { line } else { strip_head(line) };
     let mut words: Vec<String> = line.split(' ').map(String::from).collect();
@@ -42,7 +53,8 @@ pub(super) fn log(line: &str, flags: &Flags, names: &[(String, String)], pages: 
             .join("/");
         let size = at + if http { 2 } else { 1 };
         if let Some(word) = words.get_mut(size)
-            && pages
+            && masks
+                .pages
                 .iter()
                 .any(|p| p.to_string() == word.trim_start_matches('+'))
         {
@@ -79,7 +91,7 @@ pub(super) fn log(line: &str, flags: &Flags, names: &[(String, String)], pages: 
         // Where a line is cut depends on how many digits stand before.
         text.replace_range(at.., "{cut}");
     }
-    mask_dates(&mask_numbers(&text, names))
+    masks.dates.mask(&mask_numbers(&text, &masks.names))
 }
 
 /// A time of a log line: -1 stays, others are rounded down to a slot or shown as `+`.

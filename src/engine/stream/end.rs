@@ -11,7 +11,7 @@ use super::{Flow, Message, Next, Step, Stream};
 use crate::base::slab::Key;
 use crate::base::ticks::Ticks;
 use crate::model::cause::Who;
-use crate::model::proxy::HttpReuse;
+use crate::model::proxy::{HttpReuse, Mode};
 use crate::model::txn::{Stamp, StreamFacts};
 use crate::proto::h1::conn::After;
 
@@ -282,21 +282,25 @@ impl Stream {
 
     /// Adds the times of this stream to the averages of its server and backend.
     fn count_times(&self, core: &mut Core) {
-        if !self.facts.backend_chosen {
-            return;
-        }
-        let begun = self.facts.request.map_or(self.facts.begun.at, |stamp| stamp.at);
         let facts = &self.facts;
-        let until = |at: Option<Ticks>, from: Option<Ticks>| {
-            let (Some(at), Some(from)) = (at, from) else {
-                return 0;
-            };
-            u32::try_from(at.ms_since(from)).unwrap_or(u32::MAX)
+        let responded = if core.config.proxy(facts.backend).mode == Mode::Http {
+            facts.response_at
+        } else {
+            facts.connected_at
         };
-        let queue = until(facts.queued_at, Some(begun));
-        let connect = until(facts.connected_at, facts.queued_at);
-        let response = until(facts.response_at, facts.connected_at);
-        let total = until(facts.closed_at, Some(begun));
+        // As HAProxy: what had no response is left out.
+        let (Some(queued), Some(connected), Some(responded), Some(closed)) =
+            (facts.queued_at, facts.connected_at, responded, facts.closed_at)
+        else {
+            return;
+        };
+        let begun = facts.begun.at;
+        let requested = facts.request.map_or(begun, |stamp| stamp.at);
+        let ms = |from: Ticks, to: Ticks| u32::try_from(to.ms_since(from)).unwrap_or(u32::MAX);
+        let queue = ms(requested, queued);
+        let connect = ms(queued, connected);
+        let response = ms(connected, responded);
+        let total = ms(begun, closed);
         let counters = &mut core.state.proxy_mut(facts.backend).counters.be;
         counters.queue_time.add(queue);
         counters.connect_time.add(connect);

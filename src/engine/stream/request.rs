@@ -23,6 +23,9 @@ use crate::proto::h1::parse::{HeadError, Parsed, Parser};
 use crate::proto::h1::write::NameRestriction;
 use crate::proto::head::{Known, Method};
 
+/// What is refused before its head is read counts as a request of this version.
+const HTTP_1: usize = 1;
+
 impl Stream {
     /// Reads and parses until the request head is complete.
     pub(super) fn wait_request(&mut self, core: &mut Core) -> Next {
@@ -128,8 +131,8 @@ impl Stream {
     fn on_request(&mut self, core: &mut Core, body_at: u32, framing: Framing) -> Next {
         self.facts.request = Some(core.clock.stamp());
         self.request.parser = None;
-        self.count_stream(core);
-        self.count_request(core);
+        let is_new = self.take_number(core);
+        self.count_request(core, self.named_version());
         self.capture_request_line(core);
         self.log_at_request(core);
         let method = self
@@ -157,6 +160,7 @@ impl Stream {
         ) {
             return self.refuse_request(core, HeadError::Syntax);
         }
+        core.state.process.counters.streams += u64::from(is_new);
         self.count_head();
         if self.is_monitored(core) {
             core.state
@@ -383,8 +387,8 @@ impl Stream {
         if !buffered && options.dontlognull {
             self.silent = true;
         }
-        self.count_stream(core);
-        self.count_request(core);
+        self.take_number(core);
+        self.count_request(core, Some(HTTP_1));
         self.count_failed_request(core);
         self.reply_raw(core, status)
     }
@@ -399,9 +403,13 @@ impl Stream {
         let was_counted = self.facts.request.take().is_some();
         self.facts.backend = self.session.frontend;
         self.facts.cause.set(Who::Proxy, When::Request);
-        self.count_stream(core);
+        if error == HeadError::ReservedMethod {
+            self.count_stream(core);
+        } else {
+            self.take_number(core);
+        }
         if !was_counted {
-            self.count_request(core);
+            self.count_request(core, Some(HTTP_1));
         }
         self.count_failed_request(core);
         if error == HeadError::ReservedMethod {
@@ -423,27 +431,47 @@ impl Stream {
 
     /// Counts the stream, once: in HTTP with its request.
     pub(super) fn count_stream(&mut self, core: &mut Core) {
-        if std::mem::replace(&mut self.counted, true) {
-            return;
+        if self.take_number(core) {
+            core.state.process.counters.streams += 1;
         }
-        self.facts.counter = core.streams_counter;
-        core.streams_counter += 1;
-        core.state.process.counters.streams += 1;
+    }
+
+    /// Gives the stream its number, once: as HAProxy, also to what never becomes a request.
+    fn take_number(&mut self, core: &mut Core) -> bool {
+        if std::mem::replace(&mut self.counted, true) {
+            return false;
+        }
+        if !self.silent {
+            self.facts.counter = core.next_number();
+        }
         if self.facts.first_byte_at.is_some() {
             self.open_h1_front(core);
         }
         self.log_connect(core);
+        true
     }
 
-    fn count_request(&self, core: &mut Core) {
+    /// The major version that the request line names, 0 for another protocol; `None` where no column counts it.
+    fn named_version(&self) -> Option<usize> {
+        let head = self.request.head.as_ref()?;
+        match head.version_text.of(self.req.input.storage()) {
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', _] => match major.wrapping_sub(b'0') {
+                major @ 0..=3 => Some(usize::from(major)),
+                _ => None,
+            },
+            _ => Some(0),
+        }
+    }
+
+    fn count_request(&self, core: &mut Core, version: Option<usize>) {
         let now = core.now();
-        core.state.process.counters.requests += 1;
         let numbers = core.state.proxy_mut(self.session.frontend);
         numbers.fe_req_rate.add(now, SECOND_MS, 1);
         let rate = numbers.fe_req_rate.rate(now, SECOND_MS);
         let counters = &mut numbers.counters.fe;
-        counters.requests += 1;
-        counters.h1_requests += 1;
+        if let Some(count) = version.and_then(|version| counters.requests.get_mut(version)) {
+            *count += 1;
+        }
         counters.request_rate_max = counters.request_rate_max.max(rate);
     }
 

@@ -74,7 +74,7 @@ pub struct H1Counters {
     pub open_conns: u64,
     /// Streams open at present.
     pub open_streams: u64,
-    /// Connections in all.
+    /// Connections in all; `h1sess`, and the other sessions are `sess_other`.
     pub total_conns: u64,
     /// Streams in all.
     pub total_streams: u64,
@@ -111,16 +111,8 @@ pub struct FrontendCounters {
     pub failed_requests: u64,
     /// `hrsp_*`.
     pub responses: StatusClasses,
-    /// `h1sess`: sessions that spoke HTTP/1.
-    pub h1_sessions: u64,
-    /// `sess_other`.
-    pub other_sessions: u64,
-    /// `req_tot`: HTTP requests.
-    pub requests: u64,
-    /// `h1req`.
-    pub h1_requests: u64,
-    /// `req_other`: requests that were no HTTP/1, 2 or 3.
-    pub other_requests: u64,
+    /// `req_other`, `h1req`, `h2req`, `h3req`: requests by the major version that they name; `req_tot` is their sum.
+    pub requests: [u64; 4],
     /// `intercepted`: answered by the proxy.
     pub intercepted: u64,
     /// `rate_max`.
@@ -288,9 +280,9 @@ pub struct ListenerCounters {
 pub struct ProcessCounters {
     /// `CumConns`.
     pub conns: u64,
-    /// `CumStreams` and `CumReq`: streams in all.
+    /// `CumStreams`: streams in all.
     pub streams: u64,
-    /// `CumReq`.
+    /// `CumReq`: numbers given out (`%rt`), to streams and to lines of requests that never became one.
     pub requests: u64,
     /// `MaxConnRate`.
     pub conn_rate_max: u32,

@@ -162,6 +162,15 @@ pub struct ProcessState {
     pub counters: ProcessCounters,
 }
 
+impl ProcessState {
+    /// Counts a connection that leaves room for none, as HAProxy does: with one more to come.
+    pub fn count_if_full(&mut self) {
+        if self.maxconn > 0 && self.conns + 1 >= self.maxconn {
+            self.counters.maxconn_reached += 1;
+        }
+    }
+}
+
 /// All that lives, by the ids of the configuration it belongs to.
 #[derive(Clone, Debug, Default)]
 pub struct State {

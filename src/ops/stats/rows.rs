@@ -285,7 +285,7 @@ pub static PROXY_COLUMNS: &[Column] = &[
     Column::new("req_rate_max", Tag::MAX, "Most HTTP requests in one second")
         .fe(|v| U32(v.counters.request_rate_max)),
     Column::new("req_tot", Tag::KEPT_COUNTER, "HTTP requests")
-        .fe(|v| U64(v.counters.requests))
+        .fe(|v| U64(v.counters.requests.iter().sum()))
         .sv(|v| http_only(v.proxy, v.counters.requests))
         .be(|v| http_only(v.proxy, v.counters.requests)),
     Column::new("cli_abrt", Tag::KEPT_COUNTER, "Transfers that the client gave up")
@@ -554,9 +554,9 @@ pub static PROXY_COLUMNS: &[Column] = &[
     )
     .sv(|_| U32(0)),
     Column::new("sess_other", Tag::COUNTER, "Sessions that spoke no HTTP")
-        .fe(|v| U64(v.counters.sessions.saturating_sub(v.counters.h1_sessions))),
+        .fe(|v| U64(v.counters.sessions.saturating_sub(v.counters.h1.total_conns))),
     Column::new("h1sess", Tag::KEPT_COUNTER, "Sessions that spoke HTTP/1")
-        .fe(|v| U64(v.counters.h1_sessions)),
+        .fe(|v| U64(v.counters.h1.total_conns)),
     Column::new(
         "h2sess",
         Tag::KEPT_COUNTER,
@@ -574,20 +574,20 @@ pub static PROXY_COLUMNS: &[Column] = &[
         Tag::KEPT_COUNTER,
         "Requests of another protocol than HTTP/1, 2 or 3",
     )
-    .fe(|v| U64(v.counters.other_requests)),
-    Column::new("h1req", Tag::KEPT_COUNTER, "HTTP/1 requests").fe(|v| U64(v.counters.h1_requests)),
+    .fe(|v| U64(v.counters.requests[0])),
+    Column::new("h1req", Tag::KEPT_COUNTER, "HTTP/1 requests").fe(|v| U64(v.counters.requests[1])),
     Column::new(
         "h2req",
         Tag::KEPT_COUNTER,
-        "HTTP/2 requests, which are not there yet",
+        "Requests that name HTTP/2, which is not there yet",
     )
-    .fe(|_| U64(0)),
+    .fe(|v| U64(v.counters.requests[2])),
     Column::new(
         "h3req",
         Tag::KEPT_COUNTER,
-        "HTTP/3 requests, which are not there yet",
+        "Requests that name HTTP/3, which is not there yet",
     )
-    .fe(|_| U64(0)),
+    .fe(|v| U64(v.counters.requests[3])),
     Column::new("proto", Tag::STATUS, "Protocol of a listener").li(|v| Str(listener_protocol(v))),
     Column::new(
         "priv_idle_cur",
