@@ -63,33 +63,13 @@ missing_packages() {
 }
 
 install_tools() {
-    local missing
+    local missing reason
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
-    if [ "${INSTALL:-yes}" = no ]; then
-        skip "installing $(echo $missing): INSTALL=no"
-        return 0
-    fi
-    if ! have apt-get || [ "$(id -u)" != 0 ]; then
-        skip "installing $(echo $missing): only done with apt-get and as root"
-        return 0
-    fi
-    printf '\n== tools: apt-get install %s\n' "$(echo $missing)"
-    # Installed servers must not start: the policy is there for that, and goes away again.
-    local policy=/usr/sbin/policy-rc.d made=no
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
-    fi
-    local apt=(timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15)
-    export DEBIAN_FRONTEND=noninteractive
-    "${apt[@]}" update >"$logs/apt.log" 2>&1 || true
-    # One by one: a package that this release does not have must not keep the others away.
-    local package
-    for package in $missing; do
-        "${apt[@]}" install -y --no-install-recommends "$package" >>"$logs/apt.log" 2>&1 ||
-            skip "installing $package: apt-get failed ($(tail -n 1 "$logs/apt.log"))"
-    done
-    [ "$made" = no ] || rm -f "$policy"
+    printf '\n== tools: %s\n' "$(echo $missing)"
+    while read -r reason; do
+        skip "installing $reason"
+    done < <(bash haproxy-compat/install.sh $missing)
 }
 
 name_what_is_missing() {

@@ -19,23 +19,12 @@ while read -r program package use; do
 done <<<"$tools"
 [ ${#missing[@]} != 0 ] || exit 0
 
-if [ "${INSTALL:-yes}" != no ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    # Installed servers must not start: the policy is there for that, and goes away again.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod +x "$policy"
-        trap 'rm -f "$policy"' EXIT
-    fi
-    export DEBIAN_FRONTEND=noninteractive
-    apt=(timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15)
-    "${apt[@]}" update >/dev/null 2>&1 || true
-    for tool in "${missing[@]}"; do
-        read -r _ package _ <<<"$tool"
-        # One by one: a package that this release does not have must not keep the others away.
-        "${apt[@]}" install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
-    done
-fi
+packages=()
+for tool in "${missing[@]}"; do
+    read -r _ package _ <<<"$tool"
+    packages+=("$package")
+done
+bash "$(dirname "$0")/../install.sh" "${packages[@]}" >/dev/null
 for tool in "${missing[@]}"; do
     read -r program package use <<<"$tool"
     present "$program" || echo "skipped: $use: no $program (package $package) and it could not be installed here"

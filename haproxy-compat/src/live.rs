@@ -296,6 +296,7 @@ fn otherwise(wrong: &Wrong) -> String {
     let lines = wrong
         .text
         .lines()
+        .filter(|l| l.starts_with("  "))
         .filter_map(|l| Some((l.get(2..3)?, l.get(4..)?)));
     let own: Vec<&str> = lines
         .clone()
