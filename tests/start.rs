@@ -148,13 +148,14 @@ fn environment(answer: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-fn with_sockets(args: &[&str]) -> Proxy {
+/// A proxy with runtime sockets of all kinds; the abstract one has a name of this test alone.
+fn with_sockets(name: &str, args: &[&str]) -> Proxy {
     Setup::new(format!(
-        "{GLOBAL} stats socket fd@${{cli}} level admin\n stats socket {{tmp}}/s level admin\n stats socket abns@t_{{pid}} level user\n \
+        "{GLOBAL} stats socket fd@${{cli}} level admin\n stats socket {{tmp}}/s level admin\n stats socket abns@{{name}} level user\n \
          setenv T_SET \"a b\"\n presetenv T_KEPT new\n presetenv T_MADE new\n unsetenv T_GONE\n setenv HAPROXY_TCP_LOG_FMT x\n \
          setenv T_KEPT2 changed\n{PROXIES}"
     )
-    .replace("{pid}", &std::process::id().to_string())
+    .replace("{name}", name)
     .replace("127.0.0.1:1\n", "fd@${fe}\n"))
     .args(args)
     .env("T_KEPT", "old")
@@ -167,17 +168,17 @@ fn with_sockets(args: &[&str]) -> Proxy {
 /// The environment that the runtime socket tells of is the one that the files made.
 #[test]
 fn environment_of_a_process() {
-    let proxy = with_sockets(&["-db"]);
+    let name = format!("t_{}", std::process::id());
+    let proxy = with_sockets(&name, &["-db"]);
     let found = environment(&ask(&proxy, "show env"));
     let version = found
         .iter()
         .find_map(|line| line.strip_prefix("HAPROXY_STARTUP_VERSION=3.4.0"));
     assert!(version.is_some(), "{found:?}");
     let cli = format!(
-        "HAPROXY_CLI=ipv4@{};unix@{};abns@t_{}",
+        "HAPROXY_CLI=ipv4@{};unix@{};abns@{name}",
         proxy.addr("cli"),
         proxy.dir.file("s"),
-        std::process::id()
     );
     let cfg = format!("HAPROXY_CFGFILES={}", proxy.dir.file("cfg"));
     let found: Vec<&str> = found
@@ -207,7 +208,8 @@ fn environment_of_a_process() {
 /// The same of a worker and of its master.
 #[test]
 fn environment_of_master_and_worker() {
-    let mut proxy = with_sockets(&["-W", "-S", "{tmp}/m"]);
+    let name = format!("tw_{}", std::process::id());
+    let mut proxy = with_sockets(&name, &["-W", "-S", "{tmp}/m"]);
     let path = proxy.dir.file("m");
     let ask = |commands: &str| -> String {
         let mut client = Client::unix(&path).expect("the master's socket");
