@@ -1,12 +1,17 @@
 //! The stats socket from outside: one connection, some commands, the whole answer.
 
 use super::PATIENCE;
+use super::client::Client;
 use super::proxy::Proxy;
 
 /// Sends `commands` in one connection to `fd@${cli}`, ends the sending side as vtest does, and
 /// returns the answer to its end.
 pub fn ask(proxy: &Proxy, commands: &str) -> String {
-    let mut client = proxy.client("cli");
+    ask_as(proxy.client("cli"), commands)
+}
+
+/// The same as a client that is connected to a runtime socket.
+pub fn ask_as(mut client: Client, commands: &str) -> String {
     client.send(commands.as_bytes());
     client.send(b"\n");
     client.shut();

@@ -20,6 +20,9 @@ const SHAPES: &[(&str, &str)] = &[
     ("9999-99-99 99:99:99.999", "{local-ms}"),
 ];
 
+/// The forms of an up-time: that of a table, that of a prompt.
+const AGES: &[(&str, &str)] = &[("9d99h99m99s", "{age}"), ("[9:99:99:99]", "[{age}]")];
+
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
@@ -38,24 +41,7 @@ impl Span {
 
     /// Replaces every date that tells a moment of this span by a word of its form.
     pub fn mask(&self, text: &str) -> String {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let hit = SHAPES
-                .iter()
-                .find(|(shape, _)| fits(rest.as_bytes(), shape.as_bytes()) && self.holds(rest, shape));
-            match hit {
-                Some((shape, word)) => {
-                    out.push_str(word);
-                    rest = &rest[shape.len()..];
-                }
-                None => {
-                    out.push(first);
-                    rest = &rest[first.len_utf8()..];
-                }
-            }
-        }
-        out
+        replaced(text, SHAPES, |rest, shape| self.holds(rest, shape))
     }
 
     /// Whether the date at the beginning of `text` tells a moment of the span, in the zone that it names or in ours.
@@ -103,6 +89,32 @@ impl Span {
         };
         told.is_some_and(|at| self.0.contains(&at))
     }
+}
+
+/// Replaces every up-time by a word of its form.
+pub fn mask_ages(text: &str) -> String {
+    replaced(text, AGES, |_, _| true)
+}
+
+/// A text with words in the place of what has one of the shapes and is right.
+fn replaced(text: &str, shapes: &[(&str, &str)], is_right: impl Fn(&str, &str) -> bool) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let fitting =
+            |(shape, _): &&(&str, &str)| fits(rest.as_bytes(), shape.as_bytes()) && is_right(rest, shape);
+        match shapes.iter().find(fitting) {
+            Some((shape, word)) => {
+                out.push_str(word);
+                rest = &rest[shape.len()..];
+            }
+            None => {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    out
 }
 
 /// Days from 1970 to a date; none where the month has no such day.

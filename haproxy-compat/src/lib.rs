@@ -21,6 +21,7 @@ pub mod origin;
 pub mod parallel;
 pub mod play;
 pub mod ports;
+pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod scripts;

@@ -3,20 +3,17 @@
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::client::Client;
+pub use crate::process::signal;
+use crate::process::{Launch, Process};
 use crate::{PATIENCE, TempDir, wait_for};
-
-/// Held while sockets without close-on-exec exist, so that no other child inherits them.
-static SPAWN: Mutex<()> = Mutex::new(());
 
 /// How to start the proxy.
 pub struct Setup {
@@ -91,11 +88,8 @@ impl Setup {
 
 /// A running proxy.
 pub struct Proxy {
-    child: Child,
-    output: Arc<Mutex<Vec<u8>>>,
-    readers: Vec<std::thread::JoinHandle<()>>,
+    process: Process,
     addrs: BTreeMap<String, SocketAddr>,
-    status: Option<ExitStatus>,
     /// The directory of the configuration, for sockets and files of the test.
     pub dir: TempDir,
 }
@@ -103,66 +97,33 @@ pub struct Proxy {
 impl Proxy {
     fn start(setup: Setup) -> Self {
         let dir = TempDir::new();
-        let config = setup.config.replace("{tmp}", &dir.path().display().to_string());
+        let tmp = dir.path().display().to_string();
+        let config = setup.config.replace("{tmp}", &tmp);
         let path = dir.write("cfg", &config);
         for (name, bytes) in &setup.files {
             std::fs::write(dir.file(name), bytes).expect("the temporary directory is writable");
         }
         let mut sockets = setup.sockets;
-        for name in inherited_names(&config) {
-            if !sockets.iter().any(|(n, _)| *n == name) {
-                sockets.push((name, listener(100)));
-            }
+        add_inherited(&mut sockets, &config);
+        let mut args: Vec<String> = setup.args.iter().map(|a| a.replace("{tmp}", &tmp)).collect();
+        args.extend(["-f".into(), path]);
+        let process = Launch {
+            program: &setup.program.unwrap_or_else(crate::binary),
+            args: &args,
+            directory: dir.path(),
+            env: &setup.env,
+            bare: false,
+            sockets: &sockets,
+            shell: setup.shell,
         }
-        let program = setup.program.unwrap_or_else(crate::binary);
-        let mut command = match setup.shell {
-            None => Command::new(&program),
-            Some(prelude) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]);
-                shell.arg(&program);
-                shell
-            }
-        };
-        let tmp = dir.path().display().to_string();
-        command
-            .args(setup.args.iter().map(|a| a.replace("{tmp}", &tmp)))
-            .arg("-f")
-            .arg(&path)
-            .current_dir(dir.path());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut addrs = BTreeMap::new();
-        for (name, socket) in &sockets {
-            command.env(name, socket.as_raw_fd().to_string());
-            if let Some(addr) = socket.local_addr().ok().and_then(|a| a.as_socket()) {
-                addrs.insert(name.clone(), addr);
-            }
-        }
-        command.envs(setup.env);
-        let child = spawn(&mut command, &sockets);
-        let mut child = child.unwrap_or_else(|e| panic!("cannot run {}: {e}", program.display()));
-        let output = Arc::new(Mutex::new(Vec::new()));
-        let readers = vec![
-            drain(child.stdout.take().expect("stdout is piped"), &output),
-            drain(child.stderr.take().expect("stderr is piped"), &output),
-        ];
+        .start();
         let mut proxy = Self {
-            child,
-            output,
-            readers,
-            addrs,
-            status: None,
+            process,
+            addrs: addresses(&sockets),
             dir,
         };
         if setup.wait_ready {
-            let inodes: Vec<String> = sockets
-                .iter()
-                .filter_map(|(_, s)| inode("self", s.as_raw_fd()))
-                .collect();
-            proxy.await_polling(&inodes);
+            proxy.await_polling(&sockets.iter().filter_map(inode_of).collect::<Vec<_>>());
         }
         proxy
     }
@@ -181,7 +142,7 @@ impl Proxy {
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// The address behind `fd@${name}`.
@@ -204,28 +165,23 @@ impl Proxy {
 
     /// What it wrote on stdout and stderr so far.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        self.process.stdout() + &self.process.stderr()
     }
 
     /// How it ended, if it did.
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        if self.status.is_none() {
-            self.status = self.child.try_wait().ok().flatten();
-        }
-        self.status
+        self.process.exited()
     }
 
     /// Sends a signal by name (`INT`, `USR1`).
     pub fn signal(&self, name: &str) {
-        signal(self.pid(), name);
+        self.process.signal(name);
     }
 
     /// Waits for its end and for the end of its output, which comes when no process holds it.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let status = wait_for(limit, || self.exited())?;
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
+        let status = self.process.wait(limit)?;
+        self.process.drained(PATIENCE);
         Some(status)
     }
 
@@ -255,10 +211,6 @@ impl Drop for Proxy {
         if std::thread::panicking() && !crate::is_caught() {
             eprintln!("the proxy ({:?}) wrote: {}", self.exited(), self.output());
         }
-        if self.exited().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
     }
 }
 
@@ -284,27 +236,11 @@ pub fn run(dir: &TempDir, args: &[&str]) -> Finished {
 /// # Errors
 /// That it cannot be run, or what it had written when it was killed.
 pub fn finish(command: &mut Command, limit: Duration) -> Result<Finished, String> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = spawn(command, &[]).map_err(|e| format!("cannot run: {e}"))?;
-    let (out, err) = (Arc::default(), Arc::default());
-    let readers = [
-        drain(child.stdout.take().expect("stdout is piped"), &out),
-        drain(child.stderr.take().expect("piped"), &err),
-    ];
-    let status = wait_for(limit, || child.try_wait().ok().flatten());
-    if status.is_none() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    for reader in readers {
-        let _ = reader.join();
-    }
-    let text =
-        |b: Arc<Mutex<Vec<u8>>>| String::from_utf8_lossy(&b.lock().expect("no reader panicked")).into_owned();
-    let (stdout, stderr) = (text(out), text(err));
+    let mut process = Process::spawn(command, &[]).map_err(|e| format!("cannot run: {e}"))?;
+    let status = process.wait(limit);
+    process.kill();
+    process.drained(PATIENCE);
+    let (stdout, stderr) = (process.stdout(), process.stderr());
     match status {
         None => Err(stdout + &stderr),
         Some(status) => Ok(Finished {
@@ -313,16 +249,6 @@ pub fn finish(command: &mut Command, limit: Duration) -> Result<Finished, String
             stderr,
         }),
     }
-}
-
-/// Sends a signal to a process by the `kill` program (no unsafe code in tests).
-pub fn signal(pid: u32, name: &str) {
-    let done = Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(pid.to_string())
-        .stderr(Stdio::null())
-        .status();
-    assert!(done.is_ok(), "the kill program is needed");
 }
 
 /// A TCP listener on a free port of 127.0.0.1.
@@ -335,36 +261,31 @@ pub fn listener(backlog: i32) -> Socket {
     socket
 }
 
-/// Starts a child that inherits `sockets`, and nothing else.
-fn spawn(command: &mut Command, sockets: &[(String, Socket)]) -> std::io::Result<Child> {
-    let guard = SPAWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let inherit = |on: bool| {
-        sockets
-            .iter()
-            .for_each(|(_, s)| s.set_cloexec(!on).expect("FD_CLOEXEC"))
-    };
-    inherit(true);
-    let child = command.spawn();
-    inherit(false);
-    drop(guard);
-    child
+/// Makes a listening socket for every `fd@${name}` of a configuration that has none yet.
+pub(crate) fn add_inherited(sockets: &mut Vec<(String, Socket)>, config: &str) {
+    for name in inherited_names(config) {
+        if !sockets.iter().any(|(n, _)| *n == name) {
+            sockets.push((name, listener(100)));
+        }
+    }
 }
 
-/// Collects what a pipe gives until its end.
-fn drain(mut pipe: impl Read + Send + 'static, into: &Arc<Mutex<Vec<u8>>>) -> std::thread::JoinHandle<()> {
-    let into = Arc::clone(into);
-    std::thread::spawn(move || {
-        let mut buf = [0u8; 4096];
-        while let Ok(n @ 1..) = pipe.read(&mut buf) {
-            into.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(&buf[..n]);
-        }
-    })
+/// Where the sockets listen, by name; those that are no IP sockets are left out.
+pub(crate) fn addresses(sockets: &[(String, Socket)]) -> BTreeMap<String, SocketAddr> {
+    let address = |socket: &Socket| socket.local_addr().ok().and_then(|a| a.as_socket());
+    sockets
+        .iter()
+        .filter_map(|(name, socket)| Some((name.clone(), address(socket)?)))
+        .collect()
+}
+
+/// What the kernel calls a socket.
+pub(crate) fn inode_of(socket: &(String, Socket)) -> Option<String> {
+    inode("self", socket.1.as_raw_fd())
 }
 
 /// The names in `fd@${name}` of a configuration, each once.
-fn inherited_names(config: &str) -> Vec<String> {
+pub(crate) fn inherited_names(config: &str) -> Vec<String> {
     let mut names: Vec<String> = config
         .split("fd@${")
         .skip(1)
@@ -383,7 +304,7 @@ fn inode(pid: &str, fd: i32) -> Option<String> {
 }
 
 /// The sockets that the epoll sets of a process watch.
-fn polled_inodes(pid: &str) -> Vec<String> {
+pub(crate) fn polled_inodes(pid: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
         return Vec::new();
     };

@@ -4,7 +4,7 @@
 //! a name here; resolving belongs to whoever has a resolver. Source: manual chapter 2.9.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What carries the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +109,30 @@ impl Addr {
         match &self.target {
             Target::Ip { ports, .. } | Target::Name { ports, .. } => *ports,
             Target::Unix(_) | Target::Abstract { .. } | Target::Fd(_) | Target::SockPair(_) => Ports::None,
+        }
+    }
+
+    /// HAProxy's name of the protocol; `bound` is where a listener really listens, when that is an IP address.
+    pub fn protocol_name(&self, bound: Option<SocketAddr>) -> &'static str {
+        let is_v6 = match (&self.target, bound) {
+            (_, Some(bound)) => bound.is_ipv6(),
+            (Target::Ip { ip, .. }, None) => ip.is_ipv6(),
+            (
+                Target::Abstract {
+                    zero_terminated: true,
+                    ..
+                },
+                None,
+            ) => return "abnsz_stream",
+            (Target::Abstract { .. }, None) => return "abns_stream",
+            (Target::SockPair(_), None) => return "sockpair",
+            (Target::Unix(_) | Target::Fd(_) | Target::Name { .. }, None) => return "unix_stream",
+        };
+        match (self.transport, is_v6) {
+            (Transport::Mptcp, false) => "mptcpv4",
+            (Transport::Mptcp, true) => "mptcpv6",
+            (_, false) => "tcpv4",
+            (_, true) => "tcpv6",
         }
     }
 

@@ -227,7 +227,7 @@ impl BufPool {
 
     /// Drops all idle buffers. Returns how many.
     pub fn trim(&mut self) -> usize {
-        self.pool.trim()
+        self.pool.trim() + self.bursts.as_mut().map_or(0, Pool::trim)
     }
 
     /// The counters.

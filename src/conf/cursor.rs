@@ -262,6 +262,13 @@ impl<'a> ArgCursor<'a> {
         self.notes.push(Diag::warning(code, span, text));
     }
 
+    /// The same about the process more than about the line, which is not named.
+    pub fn warn_plain(&mut self, code: Code, text: impl Into<String>) {
+        let span = self.keyword_span();
+        self.notes
+            .push(Diag::warning(code, span, text).with_form(Form::Plain));
+    }
+
     /// The reports kept, for the sink.
     pub fn take_notes(&mut self) -> Vec<Diag> {
         std::mem::take(&mut self.notes)

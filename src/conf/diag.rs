@@ -165,6 +165,8 @@ pub enum Form {
     Plain,
     /// `parsing [file:line] : text`, the form of what is found once a proxy is complete.
     Checked,
+    /// `config : Parsing [file:line]: text`, the form of names that are taken.
+    Section,
     /// `Parsing [file:line]: text`, the form of log formats, which are read then.
     CheckedFormat,
     /// Only the text, for what is not about a configuration file.

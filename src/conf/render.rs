@@ -38,6 +38,9 @@ pub fn first_line(diag: &Diag, sources: &Sources, pid: u32) -> String {
         (Form::Reader, Some((file, Position { line: number, .. }))) => {
             line += &format!("config : parsing [{}:{number}]: ", file.display_name());
         }
+        (Form::Section, Some((file, Position { line: number, .. }))) => {
+            line += &format!("config : Parsing [{}:{number}]: ", file.display_name());
+        }
         (Form::Checked, Some((file, Position { line: number, .. }))) => {
             line += &format!("parsing [{}:{number}] : ", file.display_name());
         }
@@ -45,7 +48,7 @@ pub fn first_line(diag: &Diag, sources: &Sources, pid: u32) -> String {
             line += &format!("Parsing [{}:{number}]: ", file.display_name());
         }
         (Form::Checked | Form::CheckedFormat, None) => {}
-        (Form::Plain, _) | (Form::Parsing | Form::Reader, None) => line += "config : ",
+        (Form::Plain, _) | (Form::Parsing | Form::Reader | Form::Section, None) => line += "config : ",
     }
     // One line stays one line, whatever the configuration put into it.
     line.extend(diag.text.chars().map(|c| if c.is_control() { '?' } else { c }));

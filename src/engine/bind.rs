@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -73,7 +73,7 @@ pub enum Fault {
     #[error("cannot bind socket ({})", Os(.0))]
     Bind(io::Error),
     /// bind(2) failed for a UNIX address.
-    #[error("cannot bind UNIX socket ({})", Os(.0))]
+    #[error("cannot bind UNIX socket ({})", InUse(.0))]
     BindUnix(io::Error),
     /// The path or name does not fit.
     #[error("name too long for UNIX socket (limit usually 97)")]
@@ -143,6 +143,18 @@ impl fmt::Display for Os<'_> {
     }
 }
 
+/// The same, for a UNIX address that is taken in other words.
+struct InUse<'a>(&'a io::Error);
+
+impl fmt::Display for InUse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("already in use"),
+            _ => Os(self.0).fmt(f),
+        }
+    }
+}
+
 /// A fault, and which listener it befell.
 #[derive(Debug)]
 pub struct BindError {
@@ -165,54 +177,26 @@ impl BindError {
                 format!("{kind} {}", proxy.name)
             }
             Owner::Cli => "frontend GLOBAL".to_owned(),
-            Owner::MasterCli => "frontend MASTER".to_owned(),
+            Owner::MasterCli => "proxy MASTER".to_owned(),
         };
         let stage = match self.stage {
             Stage::Binding => "Binding",
             Stage::Starting => "Starting",
         };
         let declared = &listener.declared;
+        let is_unix = matches!(listener.addr.target, Target::Unix(_) | Target::Abstract { .. });
+        let at = match self.stage {
+            Stage::Binding if is_unix => "",
+            _ => "for ",
+        };
         format!(
-            "{stage} [{}:{}] for {owner}: protocol {}: {} for [{}].",
+            "{stage} [{}:{}] for {owner}: protocol {}: {} {at}[{}].",
             declared.file,
             declared.line,
-            protocol_name(listener),
+            listener.addr.protocol_name(None),
             self.fault,
             AddressText(listener),
         )
-    }
-}
-
-/// HAProxy's name of the protocol of a listener.
-fn protocol_name(listener: &Listener) -> &'static str {
-    match (&listener.addr.target, listener.addr.transport) {
-        (
-            Target::Ip {
-                ip: IpAddr::V4(_), ..
-            },
-            Transport::Mptcp,
-        ) => "mptcpv4",
-        (
-            Target::Ip {
-                ip: IpAddr::V6(_), ..
-            },
-            Transport::Mptcp,
-        ) => "mptcpv6",
-        (
-            Target::Ip {
-                ip: IpAddr::V4(_), ..
-            },
-            _,
-        ) => "tcpv4",
-        (
-            Target::Ip {
-                ip: IpAddr::V6(_), ..
-            },
-            _,
-        ) => "tcpv6",
-        (Target::Unix(_) | Target::Abstract { .. }, _) => "unix_stream",
-        (Target::SockPair(_), _) => "sockpair",
-        (Target::Fd(_) | Target::Name { .. }, _) => "tcpv4",
     }
 }
 
@@ -264,7 +248,9 @@ pub fn bind_all(config: &Config, namespaces: &Namespaces) -> (Vec<Bound>, Vec<Bi
             Err(fault) => report(Stage::Binding, fault),
         }
     }
-    close_inherited(&bound, config);
+    if errors.iter().all(|error| error.fault.is_warning()) {
+        close_inherited(&bound, config);
+    }
     (bound, errors)
 }
 

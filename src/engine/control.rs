@@ -8,7 +8,6 @@ use std::os::fd::RawFd;
 
 use socket2::Socket;
 
-use super::bind::Fault;
 use super::conn::{Conn, Owner, Side};
 use super::core::{Core, Wake};
 use super::poll::{Kind, token};
@@ -34,8 +33,8 @@ pub enum Control {
     Resume,
     /// Log the state of servers and proxies (SIGHUP).
     DumpState,
-    /// Print the pools (SIGQUIT).
-    DumpPools,
+    /// Free what pools keep for later (SIGQUIT).
+    FreePools,
     /// Take over a conversation that the master hands down.
     Adopt(Socket),
 }
@@ -81,7 +80,7 @@ impl Worker {
             Control::Pause => self.pause(),
             Control::Resume => self.resume(),
             Control::DumpState => self.dump_state(),
-            Control::DumpPools => self.dump_pools(),
+            Control::FreePools => self.free_pools(),
             Control::Adopt(socket) => self.adopt_runtime_conn(socket),
         }
     }
@@ -113,7 +112,7 @@ impl Worker {
         self.begin_stopping();
     }
 
-    /// Closes the listeners and what is idle.
+    /// Closes the listeners and the connections of idle clients; idle servers may still be of use.
     pub(super) fn begin_stopping(&mut self) {
         self.phase = Phase::Stopping;
         let now = self.core.now();
@@ -124,19 +123,30 @@ impl Worker {
                 .schedule(Duty::HardStop.key(), &mut self.hard_stop, when);
         }
         let config = self.core.config.clone();
+        // As HAProxy says it: proxies with listeners end with their last one, the others after them.
+        let listeners: Vec<ListenerOwner> = self
+            .by_protocol(&config)
+            .iter()
+            .filter_map(|place| Some(config.listener(self.listeners.get(*place)?.id).owner))
+            .collect();
+        let ends_at = |id: ProxyId| {
+            listeners
+                .iter()
+                .rposition(|owner| *owner == ListenerOwner::Proxy(id))
+        };
         for listening in &mut self.listeners {
             self.core.wheel.cancel(&mut listening.timer);
             listening.close();
             self.core.state.listener_mut(listening.id).status = ListenerStatus::Closed;
         }
-        for key in self.core.idle.all(&self.core.conns) {
-            self.core.close_conn(key);
-        }
         self.core.closed_by = match self.core.config.global.close_spread_time_ms {
             Some(spread_ms) if spread_ms != u32::MAX => now.plus_ms(u64::from(spread_ms)),
             _ => Ticks::NEVER,
         };
-        for proxy in config.proxies.iter().filter(|proxy| !proxy.disabled) {
+        let mut stopped: Vec<&Proxy> = config.proxies.iter().map(|proxy| &**proxy).collect();
+        stopped.retain(|proxy| !proxy.disabled);
+        stopped.sort_by_key(|proxy| ends_at(proxy.id).unwrap_or(usize::MAX));
+        for proxy in stopped {
             self.core.state.proxy_mut(proxy.id).stopped = true;
             self.tell_stopped(proxy);
         }
@@ -184,7 +194,7 @@ impl Worker {
     }
 
     /// Sends a message about a proxy to its log targets, or one about the process to those of `global`.
-    fn log_for(&mut self, proxy: Option<&Proxy>, level: Level, text: &str) {
+    pub(super) fn log_for(&mut self, proxy: Option<&Proxy>, level: Level, text: &str) {
         let wall_us = self.core.clock.stamp().wall_us;
         self.core.logger.line.clear();
         self.core.logger.line.extend_from_slice(text.as_bytes());
@@ -192,52 +202,6 @@ impl Worker {
         self.core
             .logger
             .send_line(&config, proxy.map(|proxy| proxy.id), level, wall_us);
-    }
-
-    fn pause(&mut self) {
-        let config = self.core.config.clone();
-        for listening in &mut self.listeners {
-            let ListenerOwner::Proxy(id) = config.listener(listening.id).owner else {
-                continue;
-            };
-            if listening.pause(config.listener(listening.id)) {
-                self.core.state.listener_mut(listening.id).status = ListenerStatus::Paused;
-                self.core.state.proxy_mut(id).paused = true;
-            }
-        }
-        for proxy in config
-            .proxies
-            .iter()
-            .filter(|proxy| self.core.state.proxy(proxy.id).paused)
-        {
-            log::warn!("Paused {} {}.", kind_name(proxy), proxy.name);
-        }
-    }
-
-    fn resume(&mut self) {
-        let config = self.core.config.clone();
-        for (index, listening) in self.listeners.iter_mut().enumerate() {
-            if !listening.paused {
-                continue;
-            }
-            let key = token(Kind::Listener, index as u64);
-            let resumed = listening
-                .resume(&config, &self.core.namespaces)
-                .and_then(|new| match new {
-                    Some(fd) => self.core.poller.register_read(fd, key).map_err(Fault::Listen),
-                    None => Ok(()),
-                });
-            match resumed {
-                Ok(()) => self.core.state.listener_mut(listening.id).status = ListenerStatus::Open,
-                Err(fault) => log::warn!("A listener cannot go on: {fault}."),
-            }
-        }
-        for proxy in &config.proxies {
-            if std::mem::take(&mut self.core.state.proxy_mut(proxy.id).paused) {
-                log::warn!("Resumed {} {}.", kind_name(proxy), proxy.name);
-            }
-        }
-        self.core.listeners_may_go = true;
     }
 
     /// Logs each server's and proxy's state, as SIGHUP asks for.
@@ -284,20 +248,11 @@ impl Worker {
         format!("SIGHUP: Proxy {} {what} Conn: {conns}", proxy.name)
     }
 
-    fn dump_pools(&self) {
-        let mut number = 0;
-        while let Some(pool) = self.pool(number) {
-            log::warn!(
-                "  - Pool {} ({} bytes) : {} allocated, {} used, {} peak, {} failures",
-                pool.name,
-                pool.object_bytes,
-                pool.allocated,
-                pool.in_use,
-                pool.peak,
-                pool.refused
-            );
-            number += 1;
-        }
+    /// Gives the memory of everything that is kept for later back.
+    fn free_pools(&mut self) {
+        self.core.bufs.trim();
+        self.core.heads.trim();
+        self.spare_streams.clear();
     }
 
     /// Whether the loop is to be left.

@@ -85,11 +85,14 @@ impl Listening {
         self.paused = false;
     }
 
-    /// Stops taking new connections. An IP socket stays bound and refuses them. A UNIX socket that was shut down
+    /// Stops taking new connections, unless it did already. An IP socket stays bound and refuses them. A UNIX socket that was shut down
     /// would never listen again, so that clients wait where it has a path; an abstract name, which nobody else could
     /// take otherwise, is given up.
     pub(crate) fn pause(&mut self, listener: &Listener) -> bool {
-        let Some(socket) = &self.socket else { return false };
+        let Some(socket) = self.socket.as_ref().filter(|_| !self.paused) else {
+            // A socket that is shut down once more gives its connections no input, also after it listens again.
+            return false;
+        };
         self.paused = true;
         if matches!(listener.addr.target, Target::Abstract { .. }) {
             self.socket = None;

@@ -16,6 +16,7 @@ mod idle;
 mod listener;
 mod logger;
 pub mod netns;
+mod pause;
 pub mod poll;
 mod runtime;
 pub mod service;

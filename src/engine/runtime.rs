@@ -328,13 +328,6 @@ impl Worker {
             master_link: self.master_link,
         }
     }
-
-    /// A pool by its number, as the runtime socket sees it.
-    pub(super) fn pool(&self, number: usize) -> Option<PoolSight> {
-        let all = pools(&self.core, &self.streams);
-        let (name, object_bytes, stats) = all.get(number)?;
-        Some(sight(name, *object_bytes, *stats))
-    }
 }
 
 /// The pools of a loop: name, bytes of an object, counters.

@@ -310,6 +310,10 @@ impl Worker {
             self.run_streams();
             self.accept_all();
         }
+        // Servers are not left with connections in which nothing comes any more.
+        for key in self.core.idle.all(&self.core.conns) {
+            self.core.close_conn(key);
+        }
         Ok(())
     }
 

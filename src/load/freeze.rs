@@ -129,8 +129,7 @@ pub(super) fn global(draft: &Draft, cmdline: &CommandLine) -> Global {
     global.noreuseport |= cmdline.noreuseport;
     global.insecure_fork_wanted |= cmdline.insecure_fork;
     if let Some(pidfile) = &cmdline.pidfile {
-        use std::os::unix::ffi::OsStrExt;
-        global.pidfile = Some(PathBuf::from(std::ffi::OsStr::from_bytes(pidfile)));
+        global.pidfile = Some(path_buf(pidfile));
     }
     if let Some(localpeer) = &cmdline.localpeer {
         global.localpeer.clone_from(localpeer);
@@ -145,4 +144,9 @@ pub(super) fn global(draft: &Draft, cmdline: &CommandLine) -> Global {
     let tune = &mut global.tune;
     tune.maxrewrite = tune.maxrewrite.min(tune.bufsize / 2);
     global
+}
+/// The path of these bytes.
+pub(super) fn path_buf(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }

@@ -44,7 +44,7 @@ fn buffers(draft: &Draft, sink: &mut Sink) {
         warning(
             sink,
             format!(
-                "tune.bufsize.large ({large}) is lower than tune.bufsize ({bufsize}): there are no large buffers."
+                "tune.bufsize.large ({large}) is lower than tune.bufsize ({bufsize}). large buffers support is disabled. Please fix either value to remove this warning."
             ),
         );
     }

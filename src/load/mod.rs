@@ -65,6 +65,8 @@ pub struct CommandLine {
     pub nogetaddrinfo: bool,
     /// `-dI`: `insecure-fork-wanted`.
     pub insecure_fork: bool,
+    /// `-c`: nothing is started, not even a worker.
+    pub check: bool,
     /// What `.if` may ask about this program.
     pub facts: Facts,
 }
@@ -99,6 +101,7 @@ pub fn discover(
     draft.global.settings.master_worker = cmdline.master_worker;
     draft.global.systemd = cmdline.systemd;
     draft.global.no_getaddrinfo = cmdline.nogetaddrinfo;
+    draft.global.settings.pidfile = cmdline.pidfile.as_deref().map(freeze::path_buf);
     let at_start = draft.env.clone();
     environment::begin(&mut draft.env);
     let mut loader = Loader::new(sources, &cmdline.facts, draft, sink);
@@ -106,6 +109,7 @@ pub fn discover(
         loader.read_ahead(document)
     })?;
     let mut draft = loader.draft;
+    draft.past_global = false;
     environment::end(&mut draft.env, sources);
     Some(Discovered {
         documents,
@@ -162,7 +166,7 @@ impl Discovered {
             mut draft,
             at_start,
         } = self;
-        let is_worker = draft.global.settings.master_worker;
+        let is_worker = draft.global.settings.master_worker && !cmdline.check;
         environment::between(&mut draft, at_start, is_worker, cmdline);
         environment::begin(&mut draft.env);
         let mut loader = Loader::new(sources, &cmdline.facts, draft, sink);

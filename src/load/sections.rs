@@ -111,6 +111,11 @@ impl<'a> Loader<'a> {
         let before = self.sink.alerts();
         let mut reader = Reader::new(self.sources, document, Pass::Discover);
         while let Some(statement) = reader.statement(&self.draft.env, self.facts, self.sink) {
+            match statement.opens {
+                Some(Where::GLOBAL) => self.hint_late_global(&statement),
+                Some(_) => self.draft.past_global = true,
+                None => {}
+            }
             let known = |(name, _): &(&str, bool)| name.as_bytes() == statement.keyword();
             if statement.section == Where::GLOBAL && READ_AHEAD.iter().any(known) {
                 self.at(document, &statement);
@@ -257,15 +262,21 @@ impl<'a> Loader<'a> {
         self.sink.push(diag);
     }
 
+    /// Points at a `global` section behind others, in either reading.
+    fn hint_late_global(&mut self, statement: &Statement<'_>) {
+        if self.draft.past_global {
+            let text = "global section detected after a non-global one, the prevalence of their statements is \
+                        unspecified";
+            let span = statement.line.words_span();
+            self.sink.push(Diag::hint(Code::Suspicious, span, text));
+        }
+    }
+
     /// Opens the section of a header.
     fn open(&mut self, statement: &Statement<'_>, kind: Where) -> Current {
         let span = statement.line.words_span();
         if kind == Where::GLOBAL {
-            if self.draft.past_global {
-                let text = "global section detected after a non-global one, the prevalence of their statements is \
-                            unspecified";
-                self.sink.push(Diag::hint(Code::Suspicious, span, text));
-            }
+            self.hint_late_global(statement);
             if let Some(extra) = statement.args.get(1) {
                 let text = format!("'global' cannot handle unexpected argument '{extra}'.");
                 self.sink
@@ -369,10 +380,11 @@ impl<'a> Loader<'a> {
         if older.named {
             let text = format!(
                 "defaults '{name}' has the same name as another defaults section declared at {}:{} which was \
-                 explicitly referenced hence cannot be replaced.",
+                 explicitly referenced hence cannot be replaced. Please remove or rename one of the offending \
+                 defaults section.",
                 declared.file, declared.line
             );
-            return Err(Diag::alert(Code::DuplicateName, span, text));
+            return Err(Diag::alert(Code::DuplicateName, span, text).with_form(Form::Section));
         }
         older.hidden = true;
         self.hides = Some(declared.clone());
@@ -380,7 +392,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Refuses a name that another section has.
-    fn refuse_same_name(&self, name: &str, kind: Kind, span: Span) -> Result<(), Diag> {
+    fn refuse_same_name(&mut self, name: &str, kind: Kind, span: Span) -> Result<(), Diag> {
         let same = |other: &&ProxyDraft| &**other.name() == name && !name.is_empty();
         let defaults = self
             .defaults
@@ -401,7 +413,20 @@ impl<'a> Loader<'a> {
             declared.file,
             declared.line
         );
-        Err(Diag::alert(Code::DuplicateName, span, text).with_help("rename one or the other"))
+        let alert = |text: String| Diag::alert(Code::DuplicateName, span, text).with_form(Form::Section);
+        // HAProxy says it twice where both could take the same place.
+        let sides = |kind: Kind| match kind {
+            Kind::Defaults => (false, false),
+            Kind::Frontend => (true, false),
+            Kind::Backend => (false, true),
+            Kind::Listen => (true, true),
+        };
+        let ((front, back), (other_front, other_back)) = (sides(kind), sides(other.kind));
+        if front && other_front || back && other_back {
+            self.sink.push(alert(text.clone()));
+        }
+        let text = text + " This is no longer supported as of 3.3. Please rename one or the other.";
+        Err(alert(text))
     }
 
     /// The `defaults` section after `from`.

@@ -80,8 +80,6 @@ pub struct Invocation {
     pub files: Vec<OsString>,
     /// What wins over the files.
     pub load: CommandLine,
-    /// `-c`
-    pub check: bool,
     /// `-cc`
     pub condition: Option<OsString>,
     /// `-C`
@@ -188,7 +186,7 @@ pub static FLAGS: &[Flag] = &[
         },
     ),
     flag("c", Nothing, "", "checks the configuration and leaves", |i, _| {
-        i.check = true;
+        i.load.check = true;
         Ok(())
     }),
     flag(
@@ -311,7 +309,7 @@ pub static FLAGS: &[Flag] = &[
         |i, v| {
             if i.old_socket.is_some() {
                 i.warnings
-                    .push("-x was given before: the last one counts".to_owned());
+                    .push("-x option already set, overwriting the value".to_owned());
             }
             i.old_socket = v.first().cloned();
             Ok(())
@@ -523,18 +521,21 @@ fn number(values: &[OsString]) -> u32 {
 
 fn old(invocation: &mut Invocation, values: &[OsString], terminate: bool) -> Result<(), Stop> {
     invocation.old.terminate = terminate;
+    let flag = if terminate { "-st" } else { "-sf" };
     for value in values {
         let text = value.to_string_lossy();
-        let pid = text.trim().parse::<i64>();
-        match pid.map(i32::try_from) {
-            Ok(Ok(pid)) if pid > 0 => invocation.old.pids.push(pid),
-            Ok(_) => return Err(Stop::Usage(None)),
-            Err(_) => {
-                let flag = if terminate { "-st" } else { "-sf" };
-                return Err(Stop::Refuse(format!(
-                    "{flag} option: not a process number: {{{text}}}"
-                )));
-            }
+        let number = text.trim_start();
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = number.split_at(digits);
+        let rest = rest.trim_start();
+        if !rest.is_empty() {
+            return Err(Stop::Refuse(format!(
+                "{flag} option: some bytes unconsumed in PID list {{{rest}}}"
+            )));
+        }
+        match number.parse() {
+            Ok(pid) if pid > 0 => invocation.old.pids.push(pid),
+            _ => return Err(Stop::Usage(None)),
         }
     }
     Ok(())
@@ -661,7 +662,7 @@ mod tests {
     fn letters_are_matched_from_the_front() {
         assert!(read("-dbx -f a").unwrap().foreground);
         assert!(read("-dq -f a").unwrap().debug);
-        assert!(read("-cz -f a").unwrap().check);
+        assert!(read("-cz -f a").unwrap().load.check);
         assert_eq!(read("-dMbyte,tag -dt -f a").unwrap().files, ["a"]);
         assert_eq!(read("-dt h1:user -f a").unwrap().files, ["a"]);
         assert_eq!(

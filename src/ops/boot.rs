@@ -116,7 +116,7 @@ pub(super) fn os_words(error: &io::Error) -> String {
 }
 
 /// Prints on the standard output. Nothing can be done about a closed one.
-fn print(text: impl AsRef<[u8]>) {
+pub(super) fn print(text: impl AsRef<[u8]>) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_ref()).and_then(|()| out.flush());
 }
@@ -128,12 +128,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let _ = sys::reset_signals();
     let args: Vec<OsString> = args.into_iter().collect();
     let program = args.first().cloned().unwrap_or_default();
-    let name = program
-        .as_bytes()
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
-    let mut voice = Voice::new(&OsString::from_vec(name.to_vec()));
+    let mut voice = Voice::new(&program);
     let invocation = match args::parse(args) {
         Ok(invocation) => invocation,
         Err(stop) => return stopped(stop, &mut voice),
@@ -185,10 +180,10 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Fou
         },
         _ => boot_limit,
     };
+    voice.set_quiet(invocation.load.quiet && !invocation.verbose);
     if let Some(condition) = &invocation.condition {
         return Err(evaluate(condition, &invocation, &mut voice));
     }
-    voice.set_quiet(invocation.load.quiet && !invocation.verbose);
     if let Some(directory) = &invocation.directory
         && let Err(error) = std::env::set_current_dir(directory)
     {
@@ -208,14 +203,13 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Fou
     let host = Rc::new(RealHost::named_version(version::VERSION));
     if let Some(options) = &invocation.dump_config {
         let env = load::first_environment(&*host);
-        match dump::configuration(&sources, &env, *options) {
-            Ok(text) => print(text),
-            Err(sink) => {
-                voice.reports(&sink, &sources, false);
-                return Err(FAILED);
-            }
+        let (text, sink) = dump::configuration(&sources, &env, *options);
+        print(text);
+        if sink.has_errors() {
+            voice.reports(&sink, &sources, false);
+            return Err(FAILED);
         }
-        if !invocation.check {
+        if !invocation.load.check {
             return Err(ExitCode::SUCCESS);
         }
     }
@@ -236,7 +230,7 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Fou
         return Err(FAILED);
     };
     let modes = Modes::of(&invocation, &discovered.global(&invocation.load));
-    let check = invocation.check;
+    let check = invocation.load.check;
     let found = Found {
         invocation,
         sources,
@@ -322,9 +316,6 @@ fn checked(config: &Config, modes: Modes, warned: bool) -> ExitCode {
 }
 
 fn print_dumps(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> {
-    if invocation.dump_libs {
-        print(dump::loaded_objects());
-    }
     if let Some(archive) = &invocation.pack_libs {
         let directory = format!("core-{}", std::process::id());
         tar::pack(archive, &directory, &tar::loaded_objects()).map_err(|error| {
@@ -335,6 +326,9 @@ fn print_dumps(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> 
             voice.alert(&text);
             FAILED
         })?;
+    }
+    if invocation.dump_libs {
+        print(dump::loaded_objects());
     }
     if let Some(classes) = &invocation.dump_keywords {
         print(dump::keywords(classes));

@@ -11,21 +11,19 @@ use super::tar;
 use crate::conf::ast::Document;
 use crate::conf::cond::Facts;
 use crate::conf::cursor::Arg;
-use crate::conf::diag::Sink;
+use crate::conf::diag::{Code, Diag, Form, Sink};
 use crate::conf::env::Env;
 use crate::conf::reader::{Pass, Reader};
 use crate::conf::source::Sources;
 use crate::policy::registry::KEYWORDS;
 
 /// The configuration as words, as the environment of the process makes them: sections at the margin, their lines after
-/// a tab. No line is acted upon, be it `.if` or `setenv`; with a key, see the module `anon`.
-///
-/// # Errors
-/// What is no word.
-pub fn configuration(sources: &Sources, env: &Env, options: DumpConfig) -> Result<Vec<u8>, Sink> {
+/// a tab. No line is acted upon, be it `.if` or `setenv`; with a key, see the module `anon`. Also what is no word, up to
+/// the end of the first file that has some.
+pub fn configuration(sources: &Sources, env: &Env, options: DumpConfig) -> (Vec<u8>, Sink) {
     let mut sink = Sink::new();
     let mut out = Vec::new();
-    for (file, _) in sources.iter() {
+    for (file, about) in sources.iter() {
         let document = Document::parse(sources, file);
         let mut reader = Reader::new(sources, &document, Pass::Words);
         while let Some(statement) = reader.statement(env, &Facts::default(), &mut sink) {
@@ -43,11 +41,16 @@ pub fn configuration(sources: &Sources, env: &Env, options: DumpConfig) -> Resul
             });
             out.push(b'\n');
         }
+        if sink.has_errors() {
+            let texts = [
+                format!("Error(s) found in configuration file : {}", about.display_name()),
+                "Fatal errors found in configuration.".to_owned(),
+            ];
+            sink.extend(texts.map(|text| Diag::alert(Code::Refused, None, text).with_form(Form::Plain)));
+            break;
+        }
     }
-    if sink.has_errors() {
-        return Err(sink);
-    }
-    Ok(out)
+    (out, sink)
 }
 
 /// The keywords of these classes.
@@ -127,7 +130,7 @@ mod tests {
         let mut env = Env::new();
         env.set(b"B", b"b").unwrap();
         let print = |with_place, key| {
-            String::from_utf8(configuration(&sources, &env, DumpConfig { with_place, key }).unwrap()).unwrap()
+            String::from_utf8(configuration(&sources, &env, DumpConfig { with_place, key }).0).unwrap()
         };
         assert_eq!(
             print(false, 0),
@@ -140,7 +143,8 @@ mod tests {
             with_place: false,
             key: 0,
         };
-        assert!(configuration(&sources, &env, options).is_err());
+        let (text, sink) = configuration(&sources, &env, options);
+        assert!(text.ends_with(b"global \n") && sink.has_errors());
     }
 
     #[test]

@@ -207,17 +207,17 @@ pub fn apply(limits: &Limits, config: &Config, at_boot: Limit, voice: &mut Voice
     if over_hard || raise(wanted, at_boot.hard.max(wanted)).is_err() {
         let present = sys::limit(libc::RLIMIT_NOFILE).unwrap_or(at_boot);
         let room = (present.hard.saturating_sub(limits.base_usage)).max(3);
-        let text = format!(
-            "[{}.main()] Cannot raise FD limit to {wanted}, current limit is {} and hard limit is {}. Leave \
-             'maxconn' and 'ulimit-n' out to have them computed, perhaps with an 'fd-hard-limit' below the hard \
-             limit, or set 'maxconn' to about {}.",
-            voice.program(),
-            present.soft,
-            present.hard,
-            two_digits(room * 49 / 100),
-        );
+        let head = format!("[{}.main()] Cannot raise FD limit to {wanted}", voice.program());
+        let long = |soft: u64| {
+            format!(
+                "{head}, current limit is {soft} and hard limit is {}. Leave 'maxconn' and 'ulimit-n' out to have \
+                 them computed, perhaps with an 'fd-hard-limit' below the hard limit, or set 'maxconn' to about {}.",
+                present.hard,
+                two_digits(room * 49 / 100),
+            )
+        };
         if global.strict_limits {
-            voice.alert(&text);
+            voice.alert(&long(present.soft));
             return Err(Refused);
         }
         let most = limits
@@ -227,7 +227,8 @@ pub fn apply(limits: &Limits, config: &Config, at_boot: Limit, voice: &mut Voice
             Ok(()) => most,
             Err(_) => present.soft,
         };
-        voice.warning(&text);
+        voice.warning(&format!("{head}, limit is {in_force}."));
+        voice.warning(&long(in_force));
     }
     if global.memory_max_mib > 0 {
         let bytes = u64::from(global.memory_max_mib) * 1_048_576;
@@ -273,7 +274,8 @@ pub fn check(limits: &Limits, config: &Config, voice: &mut Voice) -> Result<(), 
         return Ok(());
     }
     let text = format!(
-        "[{}.main()] FD limit ({present}) too low for maxconn={}/maxsock={}. Please raise 'ulimit-n' to {} or more.",
+        "[{}.main()] FD limit ({present}) too low for maxconn={}/maxsock={}. Please raise 'ulimit-n' to {} or more \
+         to avoid any trouble.",
         voice.program(),
         limits.maxconn,
         limits.maxsock,

@@ -16,7 +16,7 @@ use crate::conf::source::Sources;
 /// The voice of a process that starts.
 #[derive(Debug)]
 pub struct Voice {
-    program: String,
+    called: String,
     quiet: bool,
     introduced: bool,
     warnings: u64,
@@ -24,7 +24,7 @@ pub struct Voice {
 
 impl Voice {
     /// The voice of the program called by that name. Only one exists: it also writes what the `log` macros say.
-    pub fn new(program: &OsStr) -> Self {
+    pub fn new(called: &OsStr) -> Self {
         let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
             let severity = match record.level() {
                 log::Level::Error => Severity::Alert,
@@ -47,16 +47,21 @@ impl Voice {
         // A second voice in one process (tests) shares the writer of the first.
         let _ = builder.try_init();
         Self {
-            program: program.to_string_lossy().into_owned(),
+            called: called.to_string_lossy().into_owned(),
             quiet: false,
             introduced: false,
             warnings: 0,
         }
     }
 
-    /// The name that the program was called by.
+    /// What the program was called by, as it was written.
+    pub fn called(&self) -> &str {
+        &self.called
+    }
+
+    /// The same without directories.
     pub fn program(&self) -> &str {
-        &self.program
+        self.called.rsplit('/').next().unwrap_or_default()
     }
 
     /// How many warnings there were.
@@ -92,12 +97,16 @@ impl Voice {
         log::info!("{text}");
     }
 
-    /// What loading the configuration reported; hints only in diagnostic mode.
+    /// What loading the configuration reported; hints only in diagnostic mode, where they count as warnings.
     pub fn reports(&mut self, sink: &Sink, sources: &Sources, diagnose: bool) {
         for diag in sink.reports() {
             match diag.severity {
                 Severity::Diag if !diagnose => continue,
-                Severity::Notice | Severity::Diag => {}
+                Severity::Notice => {}
+                Severity::Diag => {
+                    self.introduce();
+                    self.warnings += 1;
+                }
                 _ => self.introduce(),
             }
             if !self.quiet {

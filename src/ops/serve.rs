@@ -31,7 +31,7 @@ use crate::engine::service::Services;
 use crate::engine::sys::{self, Forked};
 use crate::engine::worker::{Setup, Worker};
 use crate::load;
-use crate::model::config::Config;
+use crate::model::config::{Config, Declared};
 use crate::model::listener::Owner;
 use crate::model::state::State;
 use crate::policy::host::Host;
@@ -67,7 +67,7 @@ impl ControlSource for SignalSource {
                 libc::SIGTTOU => return Some(Control::Pause),
                 libc::SIGTTIN => return Some(Control::Resume),
                 libc::SIGHUP => return Some(Control::DumpState),
-                libc::SIGQUIT => return Some(Control::DumpPools),
+                libc::SIGQUIT => return Some(Control::FreePools),
                 // SIGUSR2 means something to a master only.
                 _ => {}
             }
@@ -233,10 +233,19 @@ fn master_sockets(found: &mut Found) -> Result<Config, Ended> {
         )
     });
     found.voice.reports(&sink, &sources, false);
-    loaded.ok_or_else(|| {
+    let mut config = loaded.ok_or_else(|| {
         found.voice.alert("Can't create the master's CLI.");
         FAILED
-    })
+    })?;
+    for listener in &mut config.listeners {
+        let listener = Arc::make_mut(listener);
+        listener.owner = Owner::MasterCli;
+        listener.declared = Declared {
+            file: Arc::from("master-socket"),
+            line: 0,
+        };
+    }
+    Ok(config)
 }
 
 /// Says what binding met with. Returns whether anything is fatal.
@@ -343,7 +352,7 @@ fn work(
     if bound.is_empty() && !under_master {
         let text = format!(
             "[{}.main()] No enabled listener found (check for 'bind' directives) ! Exiting.",
-            start.voice.program()
+            start.voice.called()
         );
         start.voice.alert(&text);
         return Err(FAILED);
@@ -425,7 +434,7 @@ fn leave_rights(
 ) -> Result<Option<std::fs::File>, Ended> {
     let config = Arc::clone(&start.config);
     let global = &config.global;
-    let program = start.voice.program().to_owned();
+    let program = start.voice.called().to_owned();
     let null = daemon::open_null().map_err(|_| {
         start.voice.alert("Cannot open /dev/null");
         FAILED
@@ -517,7 +526,7 @@ fn write_pidfile(start: &mut Start, pidfile: &Path) -> Result<(), Ended> {
     daemon::write_pidfile(pidfile).map_err(|error| {
         let program = start.voice.program();
         let text = format!(
-            "[{program}.main()] Cannot create pidfile {} ({})",
+            "[{program}.main()] Cannot create pidfile {}\n  {}",
             pidfile.display(),
             os_words(&error)
         );

@@ -1,6 +1,6 @@
 //! Signals as requests to a loop: a handler notes the signal and wakes the loop through a socket.
 //!
-//! SIGUSR1 soft stop, SIGTERM and SIGINT stop, SIGTTOU pause, SIGTTIN resume, SIGHUP state dump, SIGQUIT pool dump; a
+//! SIGUSR1 soft stop, SIGTERM and SIGINT stop, SIGTTOU pause, SIGTTIN resume, SIGHUP state dump, SIGQUIT freeing of pools; a
 //! master has its own table. SIGPIPE is ignored by Rust's start-up. Source: management manual, "Signals".
 
 use std::io::{self, ErrorKind, Read};

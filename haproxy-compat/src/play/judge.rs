@@ -189,6 +189,8 @@ impl File {
             if first.get(&index) != Some(&lines) {
                 eprintln!("{} {}: never twice the same", self.name, self.cases[index].name);
             }
+            let unplayed = lines.iter().find(|line| line.starts_with(run::UNPLAYED));
+            assert_eq!(unplayed, None, "{}: {}", self.name, self.cases[index].name);
             self.cases[index].expected = lines;
         }
         parse::write(self, &program.version);

@@ -3,17 +3,20 @@
 //! What came of it is recorded from the reference program by `RECORD=1` and never written by hand.
 //!
 //! ```text
-//! # about the file                      probe | shared | counters | rawlog | routes | slots MS     (flags)
+//! # about the file          probe | shared | counters | rawlog | routes | slots MS | process     (flags)
 //! needs ipv6 mptcp root                  what the machine must have, else the file is skipped
 //! global| defaults| frontend| backend| server|   lines added to the usual configuration
 //! config| line                                   or a configuration of its own
-//! file NAME bytes                                a file in {tmp}
+//! file NAME bytes | NAME| line                   a file in {tmp}, as bytes or line by line
+//! mask FIELD, ... | keep TEXT | drop TEXT | cut TEXT      what of answers and reports is compared: see `view.rs`
 //! case NAME
 //! a> bytes\r\n        client a sends (lines join)        a to fe2 | a shut | a reset | a close
 //! a read [head]       reads one response                 a end | a quiet [MS] | a wait MS | a probe
 //! a silent MS         notes whether bytes came within this time
 //! a until TEXT        reads until TEXT came              a slow> bytes | a small (receive window)
-//! sync s1 TEXT        waits until the origin got TEXT    wait MS | cli> command
+//! sync s1 TEXT        waits until the origin got TEXT    wait MS
+//! cli> commands       asks the runtime socket fd@${cli}; `cli NAME> ` another one, inherited or in {tmp}
+//! a asks NAME         connects to a runtime socket
 //! s2 at ADDRESS       an origin with an address of its own, as `mptcp@127.0.0.1:0`, `{run}/name`, `abns@{tag}`
 //! a to ADDRESS        the same for a client's target     listeners     notes what the program listens on
 //! s1 request|head|accept|bytes N|eof     begins a block of the origin's script, when this happens:
@@ -21,17 +24,37 @@
 //! ---
 //! = a                 what was recorded
 //! ```
+//! In a file with the flag `process` a case runs and starts the program itself, in {tmp}, with no other environment than
+//! it sets:
+//!
+//! ```text
+//! run WORDS           to its end; words with blanks stand between '
+//! p1 start WORDS      until it polls what it inherits    p1 begin WORDS (does not wait)
+//! p1 signal NAME [daemon|worker]                         p1 gone [daemon|worker] | p1 alive [daemon|worker]
+//! p1 until TEXT       waits until TEXT was said          p1 exit (waits for its end) | p1 output (what was said)
+//! show FILE           notes what is in a file            kind FILE (notes what it is)
+//! env NAME=VALUE | shell COMMAND (first, in the process that becomes the program) | notify (a service manager listens)
+//! ```
+//! Noted are the end (`. exit 1`, `. signal 15`), standard output behind `|`, and standard error behind `!`: the first
+//! line of each report, those of one process together. What explains a report is indented, and each product's own.
+//! `{p1}`, `{p1.worker}`, `{p1.daemon}` stand for process numbers, also in WORDS.
+//!
 //! In configurations `{s1}` is an origin's address, `{dead}` one that refuses, `{full}` one that never
 //! answers, `{log}` and `{log2}` log targets, `{free1}` a port that the proxy binds itself (`{free1.port+1}` to
 //! `{free1.port+3}` follow it), `{tmp}` the configuration's directory, `{run}` another one, `{tag}` a word of this run;
 //! `fd@${fe}` an inherited listener.
 
+mod actors;
 mod counters;
 mod judge;
 mod parse;
 mod places;
+mod process;
 mod run;
+mod scene;
 mod show;
+mod troupe;
+mod view;
 
 use std::path::PathBuf;
 
@@ -45,7 +68,8 @@ use crate::program::Program;
 /// One step of a client's script.
 #[derive(Clone, Debug)]
 enum Step {
-    To(char, String),
+    /// Where the client connects to, and whether that is a runtime socket.
+    To(char, String, bool),
     Send(char, Vec<u8>),
     Slow(char, Vec<u8>),
     Shut(char),
@@ -60,8 +84,10 @@ enum Step {
     Small(char),
     Wait(u64),
     Sync(String, Vec<u8>),
-    Cli(String),
     Listeners,
+    /// Where it is asked, and what.
+    Cli(String, String),
+    Process(process::Deed),
 }
 
 /// One case.
@@ -74,6 +100,23 @@ struct Case {
     steps: Vec<Step>,
     origins: Vec<(String, Vec<Block>)>,
     expected: Vec<String>,
+    /// What of answers and reports is compared.
+    view: view::View,
+}
+
+impl Case {
+    /// All texts that may name places.
+    fn everything(&self) -> String {
+        let config = &self.config;
+        let texts = config.texts.iter().flat_map(|(_, lines)| lines);
+        let env = config.env.iter().map(|(_, value)| value);
+        let mut all: Vec<&String> = texts.chain(env).collect();
+        all.extend(self.steps.iter().flat_map(|step| match step {
+            Step::Process(deed) => deed.words(),
+            _ => &[],
+        }));
+        all.iter().map(|text| format!("{text}\n")).collect()
+    }
 }
 
 /// The parts of a configuration, in the order given.
@@ -89,6 +132,23 @@ struct Config {
     files: Vec<(String, Vec<u8>)>,
     /// Origins with an address of their own.
     at: Vec<(String, String)>,
+    /// The same as lines.
+    texts: Vec<(String, Vec<String>)>,
+    /// Variables of what is started.
+    env: Vec<(String, String)>,
+    /// What a shell does before it becomes the program.
+    shell: Option<String>,
+    /// Processes are given a service manager to tell.
+    notify: bool,
+}
+
+impl Config {
+    /// The files beside the configuration, their texts as `set` makes them.
+    fn beside(&self, mut set: impl FnMut(&str) -> String) -> Vec<(String, Vec<u8>)> {
+        let texts = self.texts.iter();
+        let texts = texts.map(|(name, lines)| (name.clone(), set(&(lines.join("\n") + "\n")).into_bytes()));
+        self.files.iter().cloned().chain(texts).collect()
+    }
 }
 
 /// One file of cases.
@@ -118,6 +178,10 @@ struct Flags {
     routes: bool,
     /// What the machine must have: `ipv6`, `mptcp`, `root`.
     needs: Vec<String>,
+    /// Cases run and start the program themselves.
+    process: bool,
+    /// What of answers and reports is compared.
+    view: view::View,
     /// Milliseconds that timers are rounded down to; 0 shows `+` for any time.
     slots: u64,
 }

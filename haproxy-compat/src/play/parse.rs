@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::process::Deed;
 use super::{Case, Config, File, Flags, Step};
 use crate::origin::{Act, Block, Trigger};
 use crate::program::home;
@@ -22,14 +23,18 @@ pub(super) fn read(name: &str) -> File {
     };
     let mut common = Config::default();
     let mut results = false;
+    // The files that a case writes in its own words.
+    let mut own: Vec<String> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let known = if let Some(name) = line.strip_prefix("case ") {
             results = false;
+            own.clear();
             let twice = file.cases.iter().any(|c| c.name == name);
             file.cases.push(Case {
                 name: name.to_string(),
                 source: vec![line.to_string()],
                 config: common.clone(),
+                view: file.flags.view.clone(),
                 steps: Vec::new(),
                 origins: Vec::new(),
                 expected: Vec::new(),
@@ -44,7 +49,7 @@ pub(super) fn read(name: &str) -> File {
                 true
             } else {
                 case.source.push(line.to_string());
-                case_line(case, line, &common)
+                case_line(case, line, &mut own)
             }
         } else {
             if !line.starts_with(RECORDED) {
@@ -114,8 +119,9 @@ fn flag(flags: &mut Flags, line: &str) -> bool {
         ("rawlog", "") => flags.rawlog = true,
         ("routes", "") => flags.routes = true,
         ("needs", words) => flags.needs = words.split(' ').map(str::to_string).collect(),
+        ("process", "") => flags.process = true,
         ("slots", n) => flags.slots = n.parse().unwrap_or(0),
-        _ => return false,
+        _ => return flags.view.read(line),
     }
     true
 }
@@ -124,6 +130,22 @@ fn config_line(config: &mut Config, line: &str) -> bool {
     if let Some((name, text)) = line.strip_prefix("file ").and_then(|l| l.split_once(' ')) {
         config.files.push((name.to_string(), unescape(text)));
         return true;
+    }
+    match line.split_once(' ').unwrap_or((line, "")) {
+        ("env", text) => {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            config.env.push((name.to_string(), value.to_string()));
+            return true;
+        }
+        ("shell", text) => {
+            config.shell = Some(text.to_string());
+            return true;
+        }
+        ("notify", "") => {
+            config.notify = true;
+            return true;
+        }
+        _ => {}
     }
     let Some((section, text)) = line.split_once('|') else {
         return false;
@@ -135,21 +157,39 @@ fn config_line(config: &mut Config, line: &str) -> bool {
         "backend" => &mut config.backend,
         "server" => &mut config.server,
         "config" => &mut config.whole,
-        _ => return false,
+        name if name.contains([' ', '>', '<']) => return false,
+        name => {
+            let known = config.texts.iter().position(|(n, _)| n == name);
+            let place = known.unwrap_or_else(|| {
+                config.texts.push((name.to_string(), Vec::new()));
+                config.texts.len() - 1
+            });
+            &mut config.texts[place].1
+        }
     };
     part.push(text.strip_prefix(' ').unwrap_or(text).to_string());
     true
 }
 
-fn case_line(case: &mut Case, line: &str, common: &Config) -> bool {
+/// Reads a line of a case. A configuration, or a file, of its own takes the place of that of the file of cases.
+fn case_line(case: &mut Case, line: &str, own: &mut Vec<String>) -> bool {
     if blank(line) {
         return true;
     }
-    let own_config = line.starts_with("config|");
-    if own_config && case.config.whole == common.whole {
-        case.config.whole.clear();
+    if let Some((name, _)) = line.split_once('|')
+        && !own.iter().any(|n| n == name)
+    {
+        if name == "config" {
+            case.config.whole.clear();
+        }
+        case.config.texts.retain(|(n, _)| n != name);
+        own.push(name.to_string());
     }
-    if config_line(&mut case.config, line) {
+    if config_line(&mut case.config, line) || case.view.read(line) {
+        return true;
+    }
+    if let Some(deed) = Deed::read(line) {
+        case.steps.push(Step::Process(deed));
         return true;
     }
     if let Some(text) = line.strip_prefix("wait ") {
@@ -160,7 +200,11 @@ fn case_line(case: &mut Case, line: &str, common: &Config) -> bool {
         return true;
     }
     if let Some(text) = line.strip_prefix("cli> ") {
-        case.steps.push(Step::Cli(text.to_string()));
+        case.steps.push(Step::Cli("cli".into(), text.to_string()));
+        return true;
+    }
+    if let Some((name, text)) = line.strip_prefix("cli ").and_then(|l| l.split_once("> ")) {
+        case.steps.push(Step::Cli(name.to_string(), text.to_string()));
         return true;
     }
     if let Some((name, text)) = line.strip_prefix("sync ").and_then(|l| l.split_once(' ')) {
@@ -186,7 +230,8 @@ fn client_line(case: &mut Case, who: char, text: &str) -> bool {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let number = rest.parse().ok();
     let step = match (word, rest) {
-        ("to", name) => Step::To(who, name.to_string()),
+        ("to", name) => Step::To(who, name.to_string(), false),
+        ("asks", name) => Step::To(who, name.to_string(), true),
         ("slow>", bytes) => Step::Slow(who, unescape(bytes)),
         ("shut", "") => Step::Shut(who),
         ("reset", "") => Step::Reset(who),

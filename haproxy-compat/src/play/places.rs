@@ -11,7 +11,6 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::client::{Client, spoken};
 use crate::origin::{Origin, Record};
 use crate::ports::{free_ports, is_listening};
-use crate::proxy::Proxy;
 use crate::sink::Sink;
 use crate::{PATIENCE, TempDir};
 
@@ -227,8 +226,7 @@ pub(super) fn route(record: &Record, names: &[(String, String)]) -> String {
 }
 
 /// What a process listens on; sockets in files with their rights.
-pub(super) fn listeners(proxy: &Proxy) -> Vec<String> {
-    let pid = proxy.pid();
+pub(super) fn listeners(pid: u32) -> Vec<String> {
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
     let links = links.flatten().filter_map(|e| std::fs::read_link(e.path()).ok());
     let own: Vec<String> = links

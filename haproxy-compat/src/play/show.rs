@@ -1,9 +1,12 @@
 //! Results as lines: masks for what differs from run to run, and the report of a difference.
 
 use super::Flags;
+use super::view::Masks;
 use crate::client::End;
-use crate::dates::Span;
 use crate::text::{escape_lines, mask_numbers};
+
+/// What marks bytes that a client got.
+pub(super) const TO_CLIENT: char = '<';
 
 /// Bytes with the known numbers masked, one line per line feed, each behind `mark`.
 pub(super) fn bytes(mark: char, bytes: &[u8], names: &[(String, String)]) -> Vec<String> {
@@ -20,16 +23,6 @@ pub(super) fn end(end: End) -> &'static str {
         End::Closed => ". closed",
         End::Reset => ". reset",
     }
-}
-
-/// What is known of a case and differs from run to run.
-pub(super) struct Masks {
-    /// Numbers and the names for them.
-    pub(super) names: Vec<(String, String)>,
-    /// The sizes of the responses that the proxy made itself.
-    pub(super) pages: Vec<usize>,
-    /// When it was played.
-    pub(super) dates: Span,
 }
 
 /// A log line, masked.
@@ -91,7 +84,7 @@ pub(super) fn log(line: &str, flags: &Flags, masks: &Masks) -> String {
         // Where a line is cut depends on how many digits stand before.
         text.replace_range(at.., "{cut}");
     }
-    masks.dates.mask(&mask_numbers(&text, &masks.names))
+    masks.dates().mask(&mask_numbers(&text, &masks.names))
 }
 
 /// A time of a log line: -1 stays, others are rounded down to a slot or shown as `+`.

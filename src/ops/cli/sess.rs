@@ -6,7 +6,6 @@
 
 use super::answer::{Answer, Dump};
 use super::table::Call;
-use crate::base::addr::{Target, Transport};
 use crate::base::ticks::Ticks;
 use crate::conf::units::{TimeUnit, parse_time};
 use crate::engine::service::{Cx, SideSight, StreamSight};
@@ -249,17 +248,7 @@ fn side(side: &SideSight, now: Ticks) -> String {
 
 fn protocol(id: ListenerId, cx: &Cx<'_>) -> &'static str {
     let addr = &cx.config.listener(id).addr;
-    let is_v6 = match (&addr.target, cx.state.listener(id).bound) {
-        (_, Some(bound)) => bound.is_ipv6(),
-        (Target::Ip { ip, .. }, None) => ip.is_ipv6(),
-        _ => return "unix_stream",
-    };
-    match (addr.transport, is_v6) {
-        (Transport::Mptcp, false) => "mptcpv4",
-        (Transport::Mptcp, true) => "mptcpv6",
-        (_, false) => "tcpv4",
-        (_, true) => "tcpv6",
-    }
+    addr.protocol_name(cx.state.listener(id).bound)
 }
 
 fn source(stream: &StreamSight<'_>, cx: &Cx<'_>) -> String {

@@ -24,9 +24,11 @@ use self::cli::MasterView;
 use self::client::Client;
 use self::notify::Notifier;
 use super::args::OldProcesses;
+use super::boot::{os_words, print};
 use super::daemon::{self, Launcher};
 use super::messages::Voice;
 use super::signals::Signals;
+use super::version;
 use crate::base::slab::{Key, Slots};
 use crate::engine::bind::Bound;
 use crate::engine::clock::Clock;
@@ -212,11 +214,13 @@ impl Master<'_> {
             && let Err(error) = daemon::write_pidfile(&pidfile)
         {
             let text = format!(
-                "[{}.main()] Cannot create pidfile {} ({error})",
+                "[{}.main()] Cannot create pidfile {}\n  {}",
                 self.voice.program(),
-                pidfile.display()
+                pidfile.display(),
+                os_words(&error)
             );
             self.voice.alert(&text);
+            self.voice.alert("Fatal error(s) found, exiting.");
             self.tell_worker(libc::SIGTERM);
             self.code = Some(1);
             return;
@@ -299,6 +303,7 @@ impl Master<'_> {
         if !matches!(ended.code, 0 | 130 | 143) {
             self.voice
                 .warning("A worker process died unexpectedly. Please report this with the circumstances.");
+            print(version::short());
             if !self.plan.no_exit_on_failure {
                 self.voice
                     .alert("exit-on-failure: killing every processes with SIGTERM");

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::field::Value;
 use super::views::{BackendView, FrontendView, ListenerView, ServerView};
-use crate::base::addr::{Target as BindTarget, Transport};
+use crate::base::addr::Target as BindTarget;
 use crate::base::freq::{Freq, SECOND_MS};
 use crate::base::ticks::Ticks;
 use crate::model::proxy::{Balance, Mode, Proxy};
@@ -121,26 +121,7 @@ pub(super) fn listener_name<'a>(view: &ListenerView<'a>) -> Value<'a> {
 
 /// Protocol of a listener, as HAProxy names it.
 pub(super) fn listener_protocol(view: &ListenerView<'_>) -> &'static str {
-    let addr = &view.listener.addr;
-    let is_v6 = match (&addr.target, view.state.bound) {
-        (_, Some(bound)) => bound.is_ipv6(),
-        (BindTarget::Ip { ip, .. }, None) => ip.is_ipv6(),
-        (BindTarget::Unix(_) | BindTarget::Fd(_) | BindTarget::Name { .. }, None) => return "unix_stream",
-        (BindTarget::Abstract { zero_terminated, .. }, None) => {
-            return if *zero_terminated {
-                "abnsz_stream"
-            } else {
-                "abns_stream"
-            };
-        }
-        (BindTarget::SockPair(_), None) => return "sockpair",
-    };
-    match (addr.transport, is_v6) {
-        (Transport::Mptcp, false) => "mptcpv4",
-        (Transport::Mptcp, true) => "mptcpv6",
-        (_, false) => "tcpv4",
-        (_, true) => "tcpv6",
-    }
+    view.listener.addr.protocol_name(view.state.bound)
 }
 
 /// State of a listener.

@@ -223,7 +223,7 @@ pub const ROWS: &[Keyword<Draft>] = &[
 fn daemon(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Diag> {
     if draft.global.systemd {
         let text = "'daemon' is not compatible with -Ws (master-worker mode for systemd), ignoring.";
-        cursor.warn(Code::Ignored, text);
+        cursor.warn_plain(Code::Ignored, text);
     } else {
         draft.global.settings.daemon = true;
     }
@@ -236,9 +236,9 @@ fn master_worker(cursor: &mut ArgCursor<'_>, draft: &mut Draft) -> Result<(), Di
             if draft.global.settings.master_worker {
                 cursor.warn(Code::Overwritten, "master-worker mode is already configured.");
             }
-            let text =
-                "The 'master-worker' keyword is deprecated in 3.3 and goes in 3.5: use -W or -Ws instead.";
-            cursor.warn(Code::Deprecated, text);
+            let text = "The 'master-worker' keyword is deprecated in 3.3 and will be removed in 3.5. Use -W or -Ws in the startup \
+                 script instead.";
+            cursor.warn_plain(Code::Deprecated, text);
         }
         Some(word) if word.is("no-exit-on-failure") => draft.global.settings.no_exit_on_failure = true,
         Some(_) => {
