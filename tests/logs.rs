@@ -23,6 +23,11 @@ fn syslog_formats() {
     play("logs/formats.case");
 }
 
+#[test]
+fn fields_of_formats() {
+    play("logs/fields.case");
+}
+
 /// The lines of a start and of a soft stop, in order, with their levels.
 #[test]
 fn start_and_stop_messages() {
@@ -47,7 +52,7 @@ fn start_and_stop_messages() {
         std::time::Duration::ZERO,
         |_| true,
     );
-    let dates = Span::since(start);
+    let dates = Span::since(start, None);
     let lines: Vec<String> = lines
         .iter()
         .map(|l| dates.mask(&mask_numbers(l, &masks)))

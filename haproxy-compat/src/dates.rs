@@ -27,16 +27,27 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// The moments that dates may tell, in seconds since 1970.
+/// The moments that dates may tell, in seconds since 1970, and how far local time is ahead of UTC.
 #[derive(Clone, Debug)]
-pub struct Span(RangeInclusive<i64>);
+pub struct Span {
+    moments: RangeInclusive<i64>,
+    zone_s: i64,
+}
 
 impl Span {
-    /// From a moment until now, with some slack.
-    pub fn since(start: SystemTime) -> Self {
+    /// From a moment until now, with some slack; in a zone as `TZ` names it, or in this machine's.
+    pub fn since(start: SystemTime, zone: Option<&str>) -> Self {
         let seconds =
             |at: SystemTime| at.duration_since(UNIX_EPOCH).map_or(0, |d: Duration| d.as_secs()) as i64;
-        Self(seconds(start) - SLACK_S..=seconds(SystemTime::now()) + SLACK_S)
+        Self {
+            moments: seconds(start) - SLACK_S..=seconds(SystemTime::now()) + SLACK_S,
+            zone_s: local_offset_s(zone),
+        }
+    }
+
+    /// Whether so many seconds since 1970 are one of the moments.
+    pub fn holds_seconds(&self, seconds: i64) -> bool {
+        self.moments.contains(&seconds)
     }
 
     /// Replaces every date that tells a moment of this span by a word of its form.
@@ -65,7 +76,7 @@ impl Span {
                     east
                 }
             }
-            _ => offset_s(behind.trim_start()).unwrap_or_else(local_offset_s),
+            _ => offset_s(behind.trim_start()).unwrap_or(self.zone_s),
         };
         let told = |year, month, day, clock: &[i64]| {
             let [hour, minute, second, ..] = clock else {
@@ -77,17 +88,17 @@ impl Span {
         let told = match (&numbers[..], named) {
             ([day, clock @ ..], Some(month)) if shape.starts_with('A') => {
                 // It names no year.
-                let years = [self.0.start(), self.0.end()].map(|at| 1_970 + at / 31_556_952);
+                let years = [self.moments.start(), self.moments.end()].map(|at| 1_970 + at / 31_556_952);
                 return years
                     .iter()
                     .filter_map(|year| told(*year, month, *day, clock))
-                    .any(|at| self.0.contains(&at));
+                    .any(|at| self.moments.contains(&at));
             }
             ([day, year, clock @ ..], Some(month)) => told(*year, month, *day, clock),
             ([year, month, day, clock @ ..], None) => told(*year, *month, *day, clock),
             _ => None,
         };
-        told.is_some_and(|at| self.0.contains(&at))
+        told.is_some_and(|at| self.moments.contains(&at))
     }
 }
 
@@ -138,13 +149,23 @@ fn offset_s(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -east } else { east })
 }
 
-/// How far local time is ahead of UTC.
-fn local_offset_s() -> i64 {
-    static OFFSET: OnceLock<i64> = OnceLock::new();
-    *OFFSET.get_or_init(|| {
-        let output = Command::new("date").arg("+%z").output().expect("date runs");
+/// How far local time is ahead of UTC in a zone as `TZ` names it, or in this machine's.
+fn local_offset_s(zone: Option<&str>) -> i64 {
+    static HERE: OnceLock<i64> = OnceLock::new();
+    let ask = || {
+        let mut date = Command::new("date");
+        date.arg("+%z");
+        if let Some(zone) = zone {
+            date.env("TZ", zone);
+        }
+        let output = date.output().expect("date runs");
         offset_s(&String::from_utf8_lossy(&output.stdout)).unwrap_or(0)
-    })
+    };
+    if zone.is_some() {
+        ask()
+    } else {
+        *HERE.get_or_init(ask)
+    }
 }
 
 /// Whether `bytes` begins as `shape` says.
@@ -167,7 +188,10 @@ mod tests {
     #[test]
     fn dates_are_masked_where_they_are_right() {
         // 2024-04-26 09:39:58 in UTC.
-        let span = Span(1_714_124_398..=1_714_124_400);
+        let span = Span {
+            moments: 1_714_124_398..=1_714_124_400,
+            zone_s: 0,
+        };
         for (text, masked) in [
             ("<1>1 2024-04-26T09:39:58.000007+00:00 x", "<1>1 {iso-us} x"),
             ("2024-04-26T11:39:59+02:00", "{iso}"),
@@ -182,12 +206,15 @@ mod tests {
         ] {
             assert_eq!(span.mask(text), masked);
         }
-        let local = 1_714_124_399 - local_offset_s();
-        let here = Span(local..=local);
-        assert_eq!(here.mask("26/Apr/2024:09:39:59.123]"), "{date-ms}]");
-        assert_eq!(here.mask("Apr 26 09:39:59 h"), "{syslog-date} h");
-        assert_eq!(here.mask("Apr  6 09:39:59 h"), "Apr  6 09:39:59 h");
-        assert_eq!(here.mask("2024-04-26 09:39:59.001"), "{local-ms}");
+        let east = Span {
+            zone_s: local_offset_s(Some("HERE-3:30")),
+            ..span
+        };
+        assert_eq!(east.zone_s, 12_600);
+        assert_eq!(east.mask("26/Apr/2024:13:09:59.123]"), "{date-ms}]");
+        assert_eq!(east.mask("Apr 26 13:09:59 h"), "{syslog-date} h");
+        assert_eq!(east.mask("Apr  6 13:09:59 h"), "Apr  6 13:09:59 h");
+        assert_eq!(east.mask("2024-04-26 13:09:59.001"), "{local-ms}");
     }
 
     #[test]

@@ -34,6 +34,13 @@ impl Copy {
         copy
     }
 
+    /// Builds the unbroken program and keeps it beside those that are broken.
+    pub(super) fn whole(&self) -> Result<PathBuf, ()> {
+        let kept = self.target.join("whole");
+        fs::copy(self.build()?, &kept).expect("the build directory is writable");
+        Ok(kept)
+    }
+
     /// Builds the program; `Err` when the compiler refuses.
     pub(super) fn build(&self) -> Result<PathBuf, ()> {
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -41,6 +48,8 @@ impl Copy {
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_BUILD_JOBS", "1")
+            // Nobody looks into these programs.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env("RUSTFLAGS", "-Awarnings")
             .stdin(Stdio::null())
             .stderr(Stdio::null())

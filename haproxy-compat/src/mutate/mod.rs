@@ -2,7 +2,8 @@
 //!
 //! A copy of the sources is broken in one place at a time (a byte of framing, a header, a timeout, a counter, a
 //! termination flag, a status, a condition, a forgotten call), built, and given to the cases, until one of them comes out
-//! other than 3.4.0's recording. The places are drawn by a seed, so that a run can be repeated.
+//! other than 3.4.0's recording: twice, and not with the unbroken copy. The places are drawn by a seed, so that a run can be
+//! repeated.
 
 mod copy;
 mod site;
@@ -69,11 +70,11 @@ impl Plan {
         let tally: Mutex<Tally> = Mutex::default();
         let copy = |job| {
             let copy = Copy::new(&self.target.join(format!("mutants-{job}")));
-            assert!(copy.build().is_ok(), "the unbroken copy does not build");
-            copy
+            let whole = copy.whole().expect("the unbroken copy builds");
+            (copy, Program::new(whole))
         };
-        parallel::each(&sites, self.jobs, copy, |copy, _, site| {
-            let fate = fate(copy, site);
+        parallel::each(&sites, self.jobs, copy, |(copy, whole), _, site| {
+            let fate = fate(copy, whole, site);
             let mut tally = tally.lock().expect("no player panicked");
             if tally.judged() < self.count {
                 tally.note(site, fate);
@@ -123,42 +124,61 @@ impl Tally {
     }
 }
 
-fn fate(copy: &Copy, site: &Site) -> Fate {
+fn fate(copy: &Copy, whole: &Program, site: &Site) -> Fate {
     copy.break_at(site);
     let program = copy.build();
     copy.mend(site);
     match program {
-        Ok(program) => noticed_by(&program, &site.file).map_or(Fate::Missed, Fate::Noticed),
+        Ok(program) => noticed_by(&program, whole, &site.file).map_or(Fate::Missed, Fate::Noticed),
         Err(()) => Fate::NotBuilt,
     }
 }
 
+/// Parts of the names of sources, and of the files with the cases that are near to them.
+const NEAR: &[(&str, &[&str])] = &[
+    ("proxyhdr", &["tcp/proxy"]),
+    ("session", &["tcp/proxy", "timers/", "http/keep-alive"]),
+    ("relay", &["tcp/"]),
+    ("tunnel", &["http/splicing", "tcp/"]),
+    ("splice", &["http/splicing", "tcp/"]),
+    ("/log", &["logs/"]),
+    ("traffic_log", &["logs/"]),
+    ("cause", &["http/exchanges", "timers/"]),
+    ("timing", &["timers/", "http/buffering"]),
+    ("waiting", &["http/early-close", "tcp/early-close"]),
+    ("policy/lb", &["limits/"]),
+    ("queue", &["limits/"]),
+    ("slots", &["limits/"]),
+    ("listener", &["limits/"]),
+    ("assign", &["http/retries", "limits/", "http/exchanges"]),
+    ("idle", &["http/reuse"]),
+    ("response", &["hostile/res-", "http/exchanges"]),
+    ("proto/", &["hostile/"]),
+    ("", &["http/"]),
+];
+
 /// The first case that comes out wrong.
-fn noticed_by(program: &Path, broken: &str) -> Option<String> {
+fn noticed_by(program: &Path, whole: &Program, broken: &str) -> Option<String> {
     // It must still be able to say who it is.
     let Some(program) = Program::try_new(program.to_path_buf()) else {
         return Some("its start".into());
     };
     let mut files = File::all();
     // What is near to the broken place comes first: it is likely to notice, and the rest need not be played.
-    let near = |name: &str| match broken {
-        b if b.contains("proxyhdr") || b.contains("tunnel") || b.contains("splice") => {
-            name.starts_with("tcp/")
-        }
-        b if b.contains("/log") => name.starts_with("logs/"),
-        b if b.contains("timing") => name.starts_with("timers/"),
-        b if b.contains("queue") || b.contains("slots") => name.starts_with("limits/"),
-        b if b.contains("stats") || b.contains("counters") => name.starts_with("runtime/"),
-        b if b.contains("proto/") => name.starts_with("hostile/"),
-        _ => name.starts_with("http/"),
-    };
-    files.sort_by_key(|name| !near(name));
+    let near: &[&str] = NEAR
+        .iter()
+        .find(|(part, _)| broken.contains(part))
+        .map_or(&[], |(_, near)| near);
+    files.sort_by_key(|name| {
+        near.iter()
+            .position(|part| name.contains(part))
+            .unwrap_or(near.len())
+    });
     files
         .iter()
         .find_map(|name| {
-            File::read(name)
-                .first_wrong(&program)
-                .map(|case| format!("{name} {case}"))
+            let wrong = File::read(name).first_wrong(&program, whole);
+            wrong.map(|case| format!("{name} {case}"))
         })
         .or_else(|| verdicts::first_wrong(&program))
 }

@@ -1,5 +1,6 @@
 //! Places of the sources that can be broken, and how.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const WHERE: &[&str] = &[
 ];
 
 /// In which way a place is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     /// A byte that is compared or sent.
     Byte,
@@ -89,6 +90,11 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// The number of its line, from 1.
+    fn line(&self) -> usize {
+        self.text[..self.start].matches('\n').count() + 1
+    }
+
     /// The file with the place broken.
     pub(super) fn broken(&self) -> String {
         format!(
@@ -102,8 +108,7 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let before = &self.text[..self.start];
-        let line = before.matches('\n').count() + 1;
+        let (before, line) = (&self.text[..self.start], self.line());
         let from = before.rfind('\n').map_or(0, |n| n + 1);
         let to = self.text[self.end..]
             .find('\n')
@@ -149,7 +154,12 @@ pub(super) fn drawn(seed: u64, only: &[String]) -> Vec<Site> {
         }
     }
     let mut random = Random(seed);
-    by_kind.iter_mut().for_each(|sites| random.shuffle(sites));
+    // A line that holds several places of a kind must not weigh more than others: one of them is drawn.
+    let mut lines = HashSet::new();
+    for sites in &mut by_kind {
+        random.shuffle(sites);
+        sites.retain(|site| lines.insert((site.kind, site.file.clone(), site.line())));
+    }
     let longest = by_kind.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest)
         .flat_map(|turn| by_kind.iter().filter_map(move |sites| sites.get(turn).cloned()))
@@ -204,6 +214,9 @@ impl Random {
     }
 }
 
+/// So many places of one kind on one line are a row of a table.
+const ROW: usize = 5;
+
 /// The places of one file: its code, neither tests nor comments.
 fn sites(file: &str, text: &Arc<str>) -> Vec<Site> {
     let code = text.find("#[cfg(test)]").unwrap_or(text.len());
@@ -226,6 +239,15 @@ fn sites(file: &str, text: &Arc<str>) -> Vec<Site> {
             };
             let code = line.split(" // ").next().unwrap_or(line);
             of_line(code, &mut add);
+            // What a row of many values does depends on the day or on what is configured: unit tests cover such rows whole.
+            let mut counts = [0; Kind::ALL.len()];
+            let own = |site: &&Site| site.start >= offset;
+            found
+                .iter()
+                .rev()
+                .take_while(own)
+                .for_each(|site| counts[site.kind as usize] += 1);
+            found.retain(|site| site.start < offset || counts[site.kind as usize] < ROW);
         }
         offset += line.len();
     }
@@ -392,6 +414,8 @@ mod tests {
             [(Kind::Word, "name(b\"xia\")".to_string())]
         );
         assert!(broken("// x == y").is_empty());
+        assert!(broken("[b'a', b'b', b'c', b'd', b'e']").is_empty());
+        assert_eq!(broken("[b'a', b'b', b'c', b'd']").len(), 4);
         assert!(broken("#[cfg(test)]\nx == y").is_empty());
     }
 

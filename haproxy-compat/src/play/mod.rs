@@ -42,7 +42,9 @@
 //! In configurations `{s1}` is an origin's address, `{dead}` one that refuses, `{full}` one that never
 //! answers, `{log}` and `{log2}` log targets, `{free1}` a port that the proxy binds itself (`{free1.port+1}` to
 //! `{free1.port+3}` follow it), `{tmp}` the configuration's directory, `{run}` another one, `{tag}` a word of this run;
-//! `fd@${fe}` an inherited listener.
+//! `fd@${fe}` an inherited listener. In log lines the values behind `Ta=` and its like are rounded as other times are,
+//! `Ts=`, `ms=` and `bp=` (the proxy's port towards an origin) are masked where they are right, and what stands behind a tag
+//! that begins with `x` may be a known number in hexadecimal form.
 
 mod actors;
 mod counters;

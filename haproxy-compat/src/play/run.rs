@@ -101,6 +101,7 @@ impl<'a> Stage<'a> {
         let proxy = self.proxy.get_or_insert_with(|| {
             let mut setup = Setup::new(config).program(&self.program.path);
             setup.files = case.config.beside(str::to_string);
+            setup.env.clone_from(&case.config.env);
             let proxy = setup.start();
             let ready = wait_for(PATIENCE, || self.places.are_open().then_some(()));
             assert!(ready.is_some(), "nobody listens: {}", proxy.output());
@@ -140,6 +141,12 @@ impl<'a> Stage<'a> {
             masks.names.push((proxy.pid().to_string(), "{pid}".into()));
             masks.tmp = proxy.dir.path().display().to_string();
         }
+        let zone = case.config.env.iter().find(|(name, _)| name == "TZ");
+        masks.zone = zone.map(|(_, value)| value.clone());
+        let records = self.places.origins.values().flat_map(Origin::records);
+        masks
+            .peers
+            .extend(records.filter_map(|record| Some(record.from?.port())));
         let mut lines = clients(&done.clients, &case.view, &mut masks);
         lines.extend(
             done.answers

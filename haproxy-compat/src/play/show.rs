@@ -77,6 +77,11 @@ pub(super) fn log(line: &str, flags: &Flags, masks: &Masks) -> String {
             .filter(number)
             .for_each(|w| *w = "N".into());
     }
+    for word in &mut words {
+        if let Some(masked) = tagged(word, flags.slots, masks) {
+            *word = masked;
+        }
+    }
     let mut text = words.join(" ");
     if text.ends_with(')')
         && let Some(at) = text.rfind("\\*")
@@ -85,6 +90,31 @@ pub(super) fn log(line: &str, flags: &Flags, masks: &Masks) -> String {
         text.replace_range(at.., "{cut}");
     }
     masks.dates().mask(&mask_numbers(&text, &masks.names))
+}
+
+/// The names of times in a format.
+const TIMES: &[&str] = &["Ta", "Tc", "Td", "Th", "Ti", "Tq", "Tr", "TR", "Tt", "Tu", "Tw"];
+
+/// A value of a log line that its format gave a name, masked; `None` where it stands for itself.
+fn tagged(word: &str, slots: u64, masks: &Masks) -> Option<String> {
+    let (tag, value) = word.split_once('=')?;
+    let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    let masked = match tag {
+        _ if TIMES.contains(&tag) => timer(value, slots),
+        "Ts" if masks.dates().holds_seconds(value.parse().ok()?) => "{seconds}".into(),
+        "ms" if is_number && value.len() == 3 => "{ms}".into(),
+        "bp" if masks.peers.contains(&value.parse().ok()?) => "{peer}".into(),
+        _ if tag.starts_with('x') => {
+            let is_it = |(number, _): &&(String, String)| {
+                number
+                    .parse::<u32>()
+                    .is_ok_and(|number| format!("{number:04X}") == value)
+            };
+            masks.names.iter().find(is_it)?.1.clone()
+        }
+        _ => return None,
+    };
+    Some(format!("{tag}={masked}"))
 }
 
 /// A time of a log line: -1 stays, others are rounded down to a slot or shown as `+`.

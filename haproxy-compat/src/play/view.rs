@@ -37,6 +37,10 @@ pub(super) struct Masks {
     pub(super) tmp: String,
     /// The sizes of the responses that the proxy made itself.
     pub(super) pages: Vec<usize>,
+    /// The proxy's ports towards origins.
+    pub(super) peers: Vec<u16>,
+    /// `TZ` of the program.
+    pub(super) zone: Option<String>,
     /// When the first case of a process began.
     start: SystemTime,
     program: String,
@@ -55,13 +59,15 @@ impl Masks {
             names: Vec::new(),
             tmp: String::new(),
             pages: Vec::new(),
+            peers: Vec::new(),
+            zone: None,
             start,
         }
     }
 
     /// The moments that dates may tell.
     pub(super) fn dates(&self) -> Span {
-        Span::since(self.start)
+        Span::since(self.start, self.zone.as_deref())
     }
 
     /// The same with more names, which win.

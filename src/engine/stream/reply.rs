@@ -17,25 +17,26 @@ use crate::proto::h1::conn::After;
 use crate::proto::h1::parse::{Parsed, Parser, Rules};
 use crate::proto::h1::write::Encoding;
 
-/// Status, reason and text of the built-in pages.
-const PAGES: &[(u16, &str, &str)] = &[
+/// Status, reason and text of a built-in page.
+type BuiltIn = (u16, &'static str, &'static str);
+
+/// The page of an internal error.
+const INTERNAL_ERROR: BuiltIn = (500, "Internal Server Error", "Something went wrong inside.");
+
+/// The built-in pages of the other statuses that are answered here.
+const PAGES: &[BuiltIn] = &[
     (200, "OK", "Ready to serve."),
     (
         400,
         "Bad request",
         "This request is not valid and was not processed.",
     ),
-    (401, "Unauthorized", "Valid credentials are needed for this."),
     (
         403,
         "Forbidden",
         "The rules of this site do not allow this request.",
     ),
-    (404, "Not Found", "There is nothing under this address."),
-    (405, "Method Not Allowed", "This method cannot be used here."),
-    (407, "Unauthorized", "Valid credentials are needed for this."),
     (408, "Request Time-out", "The request was not complete in time."),
-    (410, "Gone", "What was here is gone for good."),
     (
         413,
         "Payload Too Large",
@@ -47,35 +48,14 @@ const PAGES: &[(u16, &str, &str)] = &[
         "The address of the request is longer than allowed.",
     ),
     (
-        421,
-        "Misdirected Request",
-        "This request came over a connection that is not meant for it.",
-    ),
-    (
         422,
         "Unprocessable Content",
         "The coding of the request is not understood.",
     ),
     (
-        425,
-        "Too Early",
-        "This request cannot be processed as early data.",
-    ),
-    (
-        429,
-        "Too Many Requests",
-        "There were too many requests; try again later.",
-    ),
-    (
         431,
         "Request Header Fields Too Large",
         "The header fields of the request are larger than allowed.",
-    ),
-    (500, "Internal Server Error", "Something went wrong inside."),
-    (
-        501,
-        "Not Implemented",
-        "This request asks for something that is not implemented.",
     ),
     (
         502,
@@ -86,13 +66,10 @@ const PAGES: &[(u16, &str, &str)] = &[
     (504, "Gateway Time-out", "The server did not answer in time."),
 ];
 
-/// Finds a built-in page; unknown statuses get the one of an internal error.
-fn page_of(status: u16) -> (u16, &'static str, &'static str) {
+/// Finds a built-in page.
+fn page_of(status: u16) -> BuiltIn {
     let found = PAGES.iter().find(|(known, ..)| *known == status);
-    found
-        .or_else(|| PAGES.iter().find(|(known, ..)| *known == 500))
-        .copied()
-        .unwrap_or((500, "", ""))
+    found.copied().unwrap_or(INTERNAL_ERROR)
 }
 
 /// Writes a built-in page with the header fields of a raw answer, or of a message.

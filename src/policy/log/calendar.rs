@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn names_of_months() {
+        let names: Vec<String> = (0..12)
+            .map(|month| {
+                shown(&Civil::new(1_705_276_800 + month * 30 * 86_400, Zone::UTC).legacy()[..3]).to_string()
+            })
+            .collect();
+        assert_eq!(names.join(" "), "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec");
+    }
+
+    #[test]
     fn layouts() {
         let west = Zone {
             east_s: -(3 * 3_600 + 1_800),

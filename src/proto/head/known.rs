@@ -11,60 +11,30 @@ pub enum Known {
     /// None of the names below.
     #[default]
     Other,
-    /// `authorization`
-    Authorization,
-    /// `cache-control`
-    CacheControl,
     /// `connection`
     Connection,
-    /// `content-encoding`
-    ContentEncoding,
     /// `content-length`
     ContentLength,
-    /// `content-type`
-    ContentType,
-    /// `cookie`
-    Cookie,
-    /// `date`
-    Date,
     /// `expect`
     Expect,
     /// `forwarded`
     Forwarded,
     /// `host`
     Host,
-    /// `keep-alive`
-    KeepAlive,
-    /// `location`
-    Location,
     /// `proxy-authenticate`
     ProxyAuthenticate,
-    /// `proxy-authorization`
-    ProxyAuthorization,
-    /// `proxy-connection`
-    ProxyConnection,
     /// `sec-websocket-accept`
     SecWebsocketAccept,
     /// `sec-websocket-key`
     SecWebsocketKey,
-    /// `set-cookie`
-    SetCookie,
     /// `te`
     Te,
-    /// `trailer`
-    Trailer,
     /// `transfer-encoding`
     TransferEncoding,
     /// `upgrade`
     Upgrade,
-    /// `user-agent`
-    UserAgent,
     /// `www-authenticate`
     WwwAuthenticate,
-    /// `x-forwarded-for`
-    XForwardedFor,
-    /// `x-original-to`
-    XOriginalTo,
 }
 
 impl Known {
@@ -72,63 +42,13 @@ impl Known {
     pub(super) const fn of_len(len: usize) -> &'static [(Folded, Self)] {
         match len {
             2 => const { &[(Folded::of(b"te"), Self::Te)] },
-            4 => {
-                const {
-                    &[
-                        (Folded::of(b"date"), Self::Date),
-                        (Folded::of(b"host"), Self::Host),
-                    ]
-                }
-            }
-            6 => {
-                const {
-                    &[
-                        (Folded::of(b"cookie"), Self::Cookie),
-                        (Folded::of(b"expect"), Self::Expect),
-                    ]
-                }
-            }
-            7 => {
-                const {
-                    &[
-                        (Folded::of(b"trailer"), Self::Trailer),
-                        (Folded::of(b"upgrade"), Self::Upgrade),
-                    ]
-                }
-            }
-            8 => const { &[(Folded::of(b"location"), Self::Location)] },
+            4 => const { &[(Folded::of(b"host"), Self::Host)] },
+            6 => const { &[(Folded::of(b"expect"), Self::Expect)] },
+            7 => const { &[(Folded::of(b"upgrade"), Self::Upgrade)] },
             9 => const { &[(Folded::of(b"forwarded"), Self::Forwarded)] },
-            10 => {
-                const {
-                    &[
-                        (Folded::of(b"connection"), Self::Connection),
-                        (Folded::of(b"keep-alive"), Self::KeepAlive),
-                        (Folded::of(b"set-cookie"), Self::SetCookie),
-                        (Folded::of(b"user-agent"), Self::UserAgent),
-                    ]
-                }
-            }
-            12 => const { &[(Folded::of(b"content-type"), Self::ContentType)] },
-            13 => {
-                const {
-                    &[
-                        (Folded::of(b"authorization"), Self::Authorization),
-                        (Folded::of(b"cache-control"), Self::CacheControl),
-                        (Folded::of(b"x-original-to"), Self::XOriginalTo),
-                    ]
-                }
-            }
+            10 => const { &[(Folded::of(b"connection"), Self::Connection)] },
             14 => const { &[(Folded::of(b"content-length"), Self::ContentLength)] },
-            15 => const { &[(Folded::of(b"x-forwarded-for"), Self::XForwardedFor)] },
-            16 => {
-                const {
-                    &[
-                        (Folded::of(b"content-encoding"), Self::ContentEncoding),
-                        (Folded::of(b"proxy-connection"), Self::ProxyConnection),
-                        (Folded::of(b"www-authenticate"), Self::WwwAuthenticate),
-                    ]
-                }
-            }
+            16 => const { &[(Folded::of(b"www-authenticate"), Self::WwwAuthenticate)] },
             17 => {
                 const {
                     &[
@@ -138,7 +58,6 @@ impl Known {
                 }
             }
             18 => const { &[(Folded::of(b"proxy-authenticate"), Self::ProxyAuthenticate)] },
-            19 => const { &[(Folded::of(b"proxy-authorization"), Self::ProxyAuthorization)] },
             20 => const { &[(Folded::of(b"sec-websocket-accept"), Self::SecWebsocketAccept)] },
             _ => &[],
         }
