@@ -7,12 +7,15 @@ use std::process::{Command, Stdio};
 use super::site::{Site, root};
 
 /// What a build of the program needs.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
     "src",
     "haproxy-compat/Cargo.toml",
     "haproxy-compat/src",
+    // A member of the workspace, without which cargo refuses the whole.
+    "haproxy-compat/bench/Cargo.toml",
+    "haproxy-compat/bench/src",
 ];
 
 /// The copy with its build directory.
