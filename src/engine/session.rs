@@ -30,6 +30,9 @@ use crate::model::txn::{Endpoint, SessionFacts};
 use crate::proto::h1::conn::ClientSide;
 use crate::proto::proxyhdr::{self, ProxyError, Tlvs, tlv};
 
+/// The fixed beginning of a PROXY header of version 2, bytes.
+const PROXY_HEADER_MIN: usize = 16;
+
 /// Largest PROXY header that is waited for, bytes.
 const PROXY_HEADER_MAX: usize = 16_384;
 
@@ -197,6 +200,8 @@ impl Worker {
                 conn.ready.remove(Ready::READ);
                 return Ok(None);
             }
+            // As HAProxy, which looks at what can be no header as soon as it has as much as a header begins with.
+            Err(ProxyError::NotHeader) if peeked < PROXY_HEADER_MIN => return Err(ConnError::ProxyTruncated),
             Err(error) => return Err(handshake_error(error)),
         };
         let taken = core
@@ -226,15 +231,15 @@ impl Worker {
 
     /// The connection never becomes a session: it is logged and closed.
     fn fail_handshake(&mut self, key: Key, error: ConnError) {
-        let Some(facts) = self
-            .core
-            .conns
-            .get(key)
-            .and_then(Conn::front)
-            .map(|front| front.facts)
-        else {
+        let Some(conn) = self.core.conns.get(key) else {
             return;
         };
+        let Some(mut facts) = conn.front().map(|front| front.facts) else {
+            return;
+        };
+        if let Ok(addr) = conn.socket().local_addr() {
+            facts.dst = endpoint_of(&addr);
+        }
         let options = self.core.config.proxy(facts.frontend).options;
         let is_null = matches!(
             error,

@@ -4,7 +4,6 @@
 //! manual, chapter 8 ("Logging"), `option dontlognull`, `dontlog-normal`, `logasap`, `log-separate-errors`.
 
 use super::core::Core;
-use crate::model::cause::Cause;
 use crate::model::conn_error::ConnError;
 use crate::model::format::{Field, Item, LogFormat};
 use crate::model::ids::{ProxyId, ServerId};
@@ -32,9 +31,24 @@ pub(crate) fn tells_destination(format: &LogFormat) -> bool {
     format.items.iter().any(is_dst)
 }
 
+/// Whether a line of that format tells where the connection to the server comes from.
+pub(crate) fn tells_source(format: &LogFormat) -> bool {
+    let is_src = |item: &Item| {
+        matches!(
+            item,
+            Item::Field {
+                field: Field::BackendSourceIp | Field::BackendSourcePort,
+                ..
+            }
+        )
+    };
+    format.items.iter().any(is_src)
+}
+
 /// What a line is about, with what is known at that moment.
 #[derive(Clone, Copy)]
 struct About<'a> {
+    origin: Origin,
     session: &'a SessionFacts,
     subject: Subject<'a>,
     backend: ProxyId,
@@ -44,8 +58,8 @@ struct About<'a> {
 }
 
 impl Core {
-    /// Logs a stream with the format of its frontend. `is_end`: it counts no longer among the connections.
-    pub(crate) fn log_stream(&mut self, session: &SessionFacts, facts: &StreamFacts, is_end: bool) {
+    /// Logs a stream with the format of its frontend. What is over counts no longer among the connections.
+    pub(crate) fn log_stream(&mut self, session: &SessionFacts, facts: &StreamFacts, origin: Origin) {
         let config = self.config.clone();
         let frontend = config.proxy(session.frontend);
         let Some(level) = stream_level(frontend, facts) else {
@@ -58,10 +72,11 @@ impl Core {
         let counts = ConnCounts {
             process: self.state.process.conns,
             frontend: self.state.proxy(session.frontend).fe_conns,
-            backend: backend.saturating_sub(u32::from(is_end)),
+            backend: backend.saturating_sub(u32::from(facts.closed_at.is_some())),
             server: facts.server.map_or(0, |id| self.state.server(id).sessions),
         };
         let about = About {
+            origin,
             session,
             subject: Subject::Stream(facts),
             backend: facts.backend,
@@ -83,6 +98,10 @@ impl Core {
     pub(crate) fn log_handshake_error(&mut self, session: &SessionFacts, error: ConnError) {
         let config = self.config.clone();
         let frontend = config.proxy(session.frontend);
+        if frontend.log_format.is_none() && frontend.error_log_format.is_none() {
+            // As HAProxy: who wants no lines of streams gets none of what never became one.
+            return;
+        }
         let level = session_level(frontend);
         let early = self.early_end(session);
         let about = self.about_session(session, &early, error);
@@ -99,11 +118,7 @@ impl Core {
         EarlyEnd {
             counter: self.state.process.counters.requests,
             begun: session.accepted,
-            handshake_ms: 0,
-            first_byte_at: None,
             ended_at: self.now(),
-            status: 0,
-            cause: Cause::default(),
         }
     }
 
@@ -114,6 +129,7 @@ impl Core {
         conn_error: ConnError,
     ) -> About<'a> {
         About {
+            origin: Origin::SessKilled,
             session,
             subject: Subject::Session(early),
             backend: session.frontend,
@@ -145,7 +161,7 @@ impl Core {
         let log_count = self.state.proxy(id).log_count;
         self.state.proxy_mut(id).log_count = log_count.wrapping_add(1);
         let cx = LogCx {
-            origin: Origin::default(),
+            origin: about.origin,
             process: ProcessFacts {
                 pid: self.logger.pid(),
                 hostname: &config.global.node,

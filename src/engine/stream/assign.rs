@@ -6,8 +6,10 @@
 use super::super::conn::Conn;
 use super::super::connect::{ClientSight, DialError, Route, dial};
 use super::super::core::{Core, Granted};
+use super::super::listener::endpoint_of;
 use super::super::poll::Ready;
 use super::super::sys;
+use super::super::traffic_log::tells_source;
 use super::{Next, Step, Stream, own};
 use crate::base::freq::SECOND_MS;
 use crate::base::ticks::Ticks;
@@ -260,6 +262,7 @@ impl Stream {
         self.facts.server_addr = route.endpoint();
         self.reused = false;
         if self.http && self.take_idle(core, proxy.http_reuse, hash) {
+            self.learn_source(core);
             self.count_session_on_server(core);
             return self.established(core);
         }
@@ -279,6 +282,7 @@ impl Stream {
                 self.count_connect(core);
                 self.open_h1_back(core, back);
                 self.back = Some(back);
+                self.learn_source(core);
                 self.server = ServerSide::new();
                 self.phase_deadline = Ticks::after(now, proxy.timeouts.connect_ms);
                 self.step = Step::Connect;
@@ -354,6 +358,17 @@ impl Stream {
             .slot
             .is_some_and(|id| core.config.server(id).send_proxy.is_some());
         sends_header || self.target_follows_client(core)
+    }
+
+    /// Asks the system for the address that the server sees, where logs tell it.
+    fn learn_source(&mut self, core: &Core) {
+        let format = core.config.proxy(self.session.frontend).log_format.as_ref();
+        if format.is_some_and(|format| tells_source(format))
+            && let Some(conn) = self.back.and_then(|back| core.conns.get(back))
+            && let Ok(addr) = conn.socket().local_addr()
+        {
+            self.facts.server_src = endpoint_of(&addr);
+        }
     }
 
     /// Asks the system for the address that the client connected to, once.

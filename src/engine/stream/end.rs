@@ -13,6 +13,7 @@ use crate::base::ticks::Ticks;
 use crate::model::cause::Who;
 use crate::model::proxy::{HttpReuse, Mode};
 use crate::model::txn::{Stamp, StreamFacts};
+use crate::policy::log::write::Origin;
 use crate::proto::h1::conn::After;
 
 /// Bytes of a client's unread input that are read before its connection is closed, so that the close is a FIN
@@ -61,7 +62,7 @@ impl Stream {
         self.facts.received_bytes = self.response.counted;
         self.count_end(core);
         if !self.logged {
-            self.log_now(core);
+            self.log_now(core, self.origin_of_end());
         }
         self.leave_backend(core);
     }
@@ -138,6 +139,7 @@ impl Stream {
         self.res.read_closed = false;
         self.restart_tally();
         self.counted = false;
+        self.is_request = true;
         self.accounts_closed = false;
         self.undeliverable = false;
         self.head_counted = false;
@@ -316,7 +318,7 @@ impl Stream {
     }
 
     /// Logs the stream, unless the frontend's options keep it out.
-    pub(super) fn log_now(&mut self, core: &mut Core) {
+    pub(super) fn log_now(&mut self, core: &mut Core, origin: Origin) {
         if self.silent || !self.counted || self.logged {
             return;
         }
@@ -341,7 +343,16 @@ impl Stream {
             None => self.counted_bytes[0],
         };
         self.facts.received_bytes = self.response.counted;
-        core.log_stream(&self.session, &self.facts, self.facts.closed_at.is_some());
+        core.log_stream(&self.session, &self.facts, origin);
+    }
+
+    /// Why the line of a stream that is over is written.
+    pub(super) fn origin_of_end(&self) -> Origin {
+        if self.is_request {
+            Origin::TxnClose
+        } else {
+            Origin::SessError
+        }
     }
 
     /// Logs the stream when the server is connected (TCP) or its response head is there, if its line waits for
@@ -354,7 +365,12 @@ impl Stream {
             .as_ref()
             .is_some_and(|format| format.needs.met_by_response(asap))
         {
-            self.log_now(core);
+            let origin = if self.http {
+                Origin::TxnResponse
+            } else {
+                Origin::TxnConnect
+            };
+            self.log_now(core, origin);
         }
     }
 
@@ -367,7 +383,7 @@ impl Stream {
             .as_ref()
             .is_some_and(|format| format.needs.met_by_request(asap))
         {
-            self.log_now(core);
+            self.log_now(core, Origin::TxnRequest);
         }
     }
 

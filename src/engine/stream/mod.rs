@@ -203,6 +203,8 @@ pub(crate) struct Stream {
     pub(crate) http: bool,
     /// The request was counted and the stream with it.
     pub(crate) counted: bool,
+    /// What came is a request, or may become one.
+    pub(crate) is_request: bool,
     /// The server's side is settled, the stream counted and logged.
     pub(crate) accounts_closed: bool,
     /// Counted among the HTTP/1 streams of its frontend.
@@ -309,6 +311,7 @@ impl Stream {
             server: ServerSide::new(),
             http,
             counted: false,
+            is_request: true,
             accounts_closed: false,
             in_h1_front: false,
             head_counted: false,

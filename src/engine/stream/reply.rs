@@ -159,7 +159,7 @@ impl Stream {
         self.facts.closed_at = Some(core.now());
         self.facts.sent_bytes = self.counted_request(core);
         self.facts.received_bytes = self.response.counted;
-        self.log_now(core);
+        self.log_now(core, self.origin_of_end());
         self.logged = true;
     }
 

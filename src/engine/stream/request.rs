@@ -387,6 +387,7 @@ impl Stream {
         if !buffered && options.dontlognull {
             self.silent = true;
         }
+        self.is_request = false;
         self.take_number(core);
         self.count_request(core, Some(HTTP_1));
         self.count_failed_request(core);
@@ -406,6 +407,7 @@ impl Stream {
         if error == HeadError::ReservedMethod {
             self.count_stream(core);
         } else {
+            self.is_request = false;
             self.take_number(core);
         }
         if !was_counted {

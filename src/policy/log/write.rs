@@ -10,7 +10,7 @@ use super::calendar::{Civil, Zone};
 use super::line::{Escape, Full, Line};
 use crate::base::iptext::IpText;
 use crate::base::ticks::Ticks;
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, When, Who};
 use crate::model::conn_error::ConnError;
 use crate::model::format::{Field, Flags, Item, LogFormat};
 use crate::model::listener::Listener;
@@ -18,10 +18,9 @@ use crate::model::proxy::{Mode, Proxy};
 use crate::model::txn::{Captured, ConnCounts, Endpoint, SessionFacts, Stamp, StreamFacts};
 
 /// What happened that is worth a line (`%OG`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A stream ended, or will be logged once its request is complete.
-    #[default]
+    /// A stream ended.
     TxnClose,
     /// The request line is there.
     TxnRequest,
@@ -29,7 +28,7 @@ pub enum Origin {
     TxnConnect,
     /// The response head is there.
     TxnResponse,
-    /// A session failed before it had a stream.
+    /// What came was no request.
     SessError,
     /// A session was refused in its handshakes.
     SessKilled,
@@ -48,23 +47,15 @@ impl Origin {
     }
 }
 
-/// What is known of a session that ended without a stream.
+/// What is known of a session whose handshakes failed.
 #[derive(Clone, Copy, Debug)]
 pub struct EarlyEnd {
     /// The number that a stream would have had.
     pub counter: u64,
-    /// When the wait for the request began: the accept, or the end of the previous stream.
+    /// When it was accepted.
     pub begun: Stamp,
-    /// Milliseconds of handshakes charged to this request.
-    pub handshake_ms: u32,
-    /// When the first byte of the request came.
-    pub first_byte_at: Option<Ticks>,
     /// When it ended.
     pub ended_at: Ticks,
-    /// Status sent to the client, 0 for none.
-    pub status: u16,
-    /// Who ended it and when.
-    pub cause: Cause,
 }
 
 /// What a line tells about.
@@ -200,7 +191,11 @@ impl Times {
                 Self {
                     begun: facts.begun,
                     handshake,
-                    idle: idle(facts.first_byte_at, facts.begun, handshake).unwrap_or(-1),
+                    idle: match facts.first_byte_at {
+                        Some(at) => (millis(at, facts.begun) - handshake).max(0),
+                        None if facts.is_http => 0,
+                        None => -1,
+                    },
                     request: since(facts.request.map(|stamp| stamp.at)),
                     queue: since(facts.queued_at),
                     connect: since(facts.connected_at),
@@ -208,19 +203,16 @@ impl Times {
                     close: ended.map_or(0, |at| millis(at, facts.begun)),
                 }
             }
-            Subject::Session(end) => {
-                let handshake = i64::from(end.handshake_ms);
-                Self {
-                    begun: end.begun,
-                    handshake,
-                    idle: idle(end.first_byte_at, end.begun, handshake).unwrap_or(0),
-                    request: -1,
-                    queue: -1,
-                    connect: -1,
-                    data: -1,
-                    close: millis(end.ended_at, end.begun),
-                }
-            }
+            Subject::Session(end) => Self {
+                begun: end.begun,
+                handshake: -1,
+                idle: 0,
+                request: -1,
+                queue: -1,
+                connect: -1,
+                data: -1,
+                close: millis(end.ended_at, end.begun),
+            },
         }
     }
 
@@ -246,10 +238,6 @@ impl Times {
 
 fn millis(at: Ticks, begun: Stamp) -> i64 {
     i64::try_from(at.ms_since(begun.at)).unwrap_or(i64::MAX)
-}
-
-fn idle(first_byte_at: Option<Ticks>, begun: Stamp, handshake: i64) -> Option<i64> {
-    first_byte_at.map(|at| (millis(at, begun) - handshake).max(0))
 }
 
 /// `to - from` where both phases were reached, else -1.
@@ -347,7 +335,7 @@ fn plain_field(line: &mut Line<'_>, field: Field, flags: Flags, cx: &LogCx<'_>) 
         Field::StatusCode => line.number(match cx.subject {
             Subject::Stream(facts) if facts.status == StreamFacts::ABORTED => -1,
             Subject::Stream(facts) => facts.status.into(),
-            Subject::Session(end) => end.status.into(),
+            Subject::Session(_) => 0,
         }),
         Field::TerminationState => {
             let cause = cause(cx);
@@ -406,7 +394,7 @@ fn plain_field(line: &mut Line<'_>, field: Field, flags: Flags, cx: &LogCx<'_>) 
 fn cause(cx: &LogCx<'_>) -> Cause {
     match cx.subject {
         Subject::Stream(facts) => facts.cause,
-        Subject::Session(end) => end.cause,
+        Subject::Session(_) => Cause::new(Who::Proxy, When::Request),
     }
 }
 

@@ -106,7 +106,7 @@ impl Scene {
 
     fn with<T>(&self, use_it: impl FnOnce(&LogCx<'_>) -> T) -> T {
         let origin = if self.early.is_some() {
-            Origin::SessError
+            Origin::SessKilled
         } else {
             Origin::TxnClose
         };
@@ -300,20 +300,16 @@ fn session_without_a_stream() {
     scene.early = Some(EarlyEnd {
         counter: 9,
         begun: ACCEPTED,
-        handshake_ms: 0,
-        first_byte_at: after(1),
         ended_at: Ticks::from_ms(10_002),
-        status: 400,
-        cause: Cause::new(Who::Proxy, When::Request),
     });
     scene.server = None;
     assert_eq!(
         scene.line(format::HTTP),
-        "127.0.0.1:43248 [22/Nov/2026:14:59:21.436] f1 b/<NOSRV> -1/-1/-1/-1/1 400 0 - - PR-- 4/3/2/1/0 0/0 \"<BADREQ>\""
+        "127.0.0.1:43248 [22/Nov/2026:14:59:21.436] f1 b/<NOSRV> -1/-1/-1/-1/3 0 0 - - PR-- 4/3/2/1/0 0/0 \"<BADREQ>\""
     );
     assert_eq!(
         scene.line("%Th|%Ti|%TR|%Tq|%Td|%Tt|%Tu|%OG|%rt"),
-        "0|1|-1|-1|-1|2|1|sess_error|9"
+        "-1|0|-1|-1|-1|2|2|sess_killed|9"
     );
 }
 
