@@ -398,3 +398,34 @@ fn what_a_worker_counts() {
         proxy.stop();
     }
 }
+
+/// Buffers that a crowd needed are given back some seconds after it is gone, but for a few.
+#[test]
+fn memory_of_a_crowd_is_given_back() {
+    let origin = Origin::new(Vec::new());
+    let proxy = start(&origin, "admin");
+    let buffers = || {
+        let text = ask(&proxy, "show pools");
+        let line = text.lines().find(|line| line.contains("Pool buffer "));
+        let line = line.unwrap_or_else(|| panic!("no buffers in {text}"));
+        let number = line
+            .split("bytes) : ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        number
+            .and_then(|number| number.parse::<u64>().ok())
+            .expect("a number")
+    };
+    let crowd: Vec<Client> = (0..60)
+        .map(|_| {
+            let mut client = proxy.client("fe");
+            client.send(b"GET / HTT");
+            client
+        })
+        .collect();
+    assert!(wait_for(PATIENCE, || (buffers() >= 60).then_some(())).is_some());
+    drop(crowd);
+    let few = wait_for(PATIENCE, || (buffers() <= 8).then_some(()));
+    assert!(few.is_some(), "{} buffers are kept", buffers());
+    proxy.stop();
+}

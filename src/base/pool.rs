@@ -18,10 +18,83 @@ pub struct PoolStats {
     pub refused: u64,
 }
 
+/// Objects of a kind that are kept however long nobody needs them, so that a request now and then finds them.
+const SPARE_KEPT: usize = 8;
+
+/// Objects that wait for their next use, the last one given back first.
+///
+/// It knows how many of them nobody has needed for a while: [`Spare::trim_unused`], called from time to time, drops
+/// what a crowd left behind that is gone.
+pub struct Spare<T> {
+    idle: Vec<T>,
+    max: usize,
+    /// The fewest that there were since the last trim.
+    fewest: usize,
+}
+
+impl<T> Spare<T> {
+    /// Room for at most `max` objects.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self {
+            idle: Vec::new(),
+            max,
+            fewest: 0,
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idle.is_empty()
+    }
+
+    /// Whether [`Spare::trim_unused`] will find anything, if nobody needs it.
+    #[must_use]
+    pub fn is_trimmable(&self) -> bool {
+        self.idle.len() > SPARE_KEPT
+    }
+
+    /// The object given back last.
+    pub fn pop(&mut self) -> Option<T> {
+        let object = self.idle.pop();
+        self.fewest = self.fewest.min(self.idle.len());
+        object
+    }
+
+    /// Keeps an object, unless there are enough.
+    pub fn push(&mut self, object: T) {
+        if self.idle.len() < self.max {
+            self.idle.push(object);
+        }
+    }
+
+    /// Drops what was not needed since the last call, but for a few. Returns how many.
+    pub fn trim_unused(&mut self) -> usize {
+        let unused = self.fewest.min(self.idle.len().saturating_sub(SPARE_KEPT));
+        self.idle.drain(..unused);
+        self.fewest = self.idle.len();
+        unused
+    }
+
+    /// Drops all. Returns how many.
+    pub fn clear(&mut self) -> usize {
+        let count = self.idle.len();
+        self.idle = Vec::new();
+        self.fewest = 0;
+        count
+    }
+}
+
 /// Reusable objects of one kind.
 pub struct Pool<T> {
-    idle: Vec<T>,
-    max_idle: usize,
+    idle: Spare<T>,
     limit: Option<usize>,
     reset: fn(&mut T),
     in_use: usize,
@@ -35,8 +108,7 @@ impl<T> Pool<T> {
     #[must_use]
     pub fn new(max_idle: usize, limit: Option<usize>, reset: fn(&mut T)) -> Self {
         Self {
-            idle: Vec::new(),
-            max_idle,
+            idle: Spare::new(max_idle),
             limit,
             reset,
             in_use: 0,
@@ -61,17 +133,18 @@ impl<T> Pool<T> {
     pub fn put(&mut self, mut object: T) {
         debug_assert!(self.in_use > 0, "more objects given back than taken");
         self.in_use = self.in_use.saturating_sub(1);
-        if self.idle.len() < self.max_idle {
-            (self.reset)(&mut object);
-            self.idle.push(object);
-        }
+        (self.reset)(&mut object);
+        self.idle.push(object);
     }
 
     /// Drops all idle objects. Returns how many.
     pub fn trim(&mut self) -> usize {
-        let n = self.idle.len();
-        self.idle.clear();
-        n
+        self.idle.clear()
+    }
+
+    /// Drops the idle objects that were not needed since the last call. Returns how many.
+    pub fn trim_unused(&mut self) -> usize {
+        self.idle.trim_unused()
     }
 
     /// How many objects may still be handed out.
@@ -230,6 +303,12 @@ impl BufPool {
         self.pool.trim() + self.bursts.as_mut().map_or(0, Pool::trim)
     }
 
+    /// Drops the idle buffers that were not needed since the last call. Returns how many bytes they had.
+    pub fn trim_unused(&mut self) -> usize {
+        let bursts = self.bursts.as_mut().map_or(0, Pool::trim_unused);
+        self.pool.trim_unused() * self.capacity + bursts * BURST_LEN
+    }
+
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
@@ -331,6 +410,27 @@ mod tests {
         assert_eq!(all.len(), BURSTS_MAX);
         all.into_iter().for_each(|burst| pool.put(burst));
         assert_eq!(pool.burst_stats().allocated, BURSTS_IDLE_MAX);
+    }
+
+    #[test]
+    fn what_is_not_needed_for_a_while_goes() {
+        let mut spare = Spare::new(20);
+        for n in 0..25 {
+            spare.push(n);
+        }
+        assert_eq!((spare.len(), spare.trim_unused()), (20, 0));
+        // All but twelve stay idle.
+        let used: Vec<_> = (0..12).filter_map(|_| spare.pop()).collect();
+        used.into_iter().for_each(|n| spare.push(n));
+        assert_eq!((spare.trim_unused(), spare.len()), (8, 12));
+        assert!(spare.is_trimmable());
+        assert_eq!((spare.trim_unused(), spare.len()), (12 - SPARE_KEPT, SPARE_KEPT));
+        assert!(!spare.is_trimmable() && !spare.is_empty());
+        assert_eq!(
+            (spare.trim_unused(), spare.clear(), spare.len()),
+            (0, SPARE_KEPT, 0)
+        );
+        assert!(spare.pop().is_none());
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub fn close_inherited(fd: RawFd) {
     }
 }
 
+/// Has the allocator give pages without any object back to the system, where it can.
+pub fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes no pointer, and touches nothing that is allocated.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Whether a descriptor is open.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: fcntl with F_GETFD takes no pointer and changes nothing.

@@ -24,8 +24,9 @@ use super::poll::{Kind, Poller, Ready, token, untoken};
 use super::runtime::Runtime;
 use super::service::Services;
 use super::stream::{Outcome, Stream};
+use super::sys;
 use super::tunnel::Pipes;
-use crate::base::pool::{BURST_LEN, BufLimits, BufPool, Pool};
+use crate::base::pool::{BURST_LEN, BufLimits, BufPool, Pool, Spare};
 use crate::base::rng::Rng;
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
@@ -48,6 +49,12 @@ const IDLE_OBJECTS_MAX: usize = 1_024;
 
 /// What a turn of the loop deals with has room from the start, so that it need not grow in the middle of traffic.
 const TURN_OBJECTS: usize = 256;
+
+/// After so long, what was not needed in the meantime is given back.
+const TRIM_MS: u64 = 3_000;
+
+/// Bytes of freed memory from which on the system gets its pages back: it costs a walk through the heap.
+const RELEASE_LEN_MIN: usize = 524_288;
 
 /// The least that each of a request under way and a response needs to come to its end is two buffers.
 const RESERVE_MIN: u32 = 4;
@@ -118,14 +125,15 @@ impl IdleShare {
 pub struct Worker {
     pub(super) core: Core,
     pub(super) streams: Slots<Box<Stream>>,
-    #[expect(clippy::vec_box, reason = "streams move between slots and here as pointers")]
-    pub(super) spare_streams: Vec<Box<Stream>>,
+    pub(super) spare_streams: Spare<Box<Stream>>,
     pub(super) listeners: Vec<Listening>,
     pub(super) runtime: Runtime,
     pub(super) control: Vec<Box<dyn ControlSource>>,
     pub(super) phase: Phase,
     /// Ends the process when it stops softly for too long.
     pub(super) hard_stop: Timer,
+    /// Gives back what pools hold and nobody needs any more.
+    trim: Timer,
     /// Runs before a soft stop takes effect.
     pub(super) grace: Timer,
     events: Vec<(u64, Ready)>,
@@ -149,17 +157,21 @@ pub(super) enum Duty {
     HardStop,
     /// The end of the grace time.
     Grace,
+    /// Give back memory that nobody has needed for a while.
+    Trim,
 }
 
 impl Duty {
     const HARD_STOP: u64 = 1 << 40;
     const GRACE: u64 = 2 << 40;
+    const TRIM: u64 = 3 << 40;
 
     pub(super) fn key(self) -> u64 {
         match self {
             Self::Purge(server) => token(Kind::Duty, u64::from(server.0)),
             Self::HardStop => token(Kind::Duty, Self::HARD_STOP),
             Self::Grace => token(Kind::Duty, Self::GRACE),
+            Self::Trim => token(Kind::Duty, Self::TRIM),
         }
     }
 
@@ -167,6 +179,7 @@ impl Duty {
         match rest {
             Self::HARD_STOP => Some(Self::HardStop),
             Self::GRACE => Some(Self::Grace),
+            Self::TRIM => Some(Self::Trim),
             server => u32::try_from(server)
                 .ok()
                 .map(|server| Self::Purge(ServerId(server))),
@@ -265,7 +278,8 @@ impl Worker {
         let mut worker = Self {
             core,
             streams: Slots::new(),
-            spare_streams: Vec::new(),
+            spare_streams: Spare::new(IDLE_OBJECTS_MAX),
+            trim: Timer::new(),
             listeners,
             runtime: Runtime::new(services),
             control,
@@ -427,7 +441,31 @@ impl Worker {
             Some(Duty::Grace) if self.core.wheel.check(key, &mut self.grace, now) == Due::Fired => {
                 self.grace_over();
             }
-            Some(Duty::HardStop | Duty::Grace) | None => {}
+            Some(Duty::Trim) if self.core.wheel.check(key, &mut self.trim, now) == Due::Fired => {
+                self.trim_pools();
+            }
+            Some(Duty::HardStop | Duty::Grace | Duty::Trim) | None => {}
+        }
+    }
+
+    /// Has the pools looked at after a while, if that is not planned yet.
+    fn plan_trim(&mut self) {
+        if !self.trim.deadline().is_set() {
+            let when = self.core.now().plus_ms(TRIM_MS);
+            self.core.wheel.schedule(Duty::Trim.key(), &mut self.trim, when);
+        }
+    }
+
+    /// Gives back what a crowd that is gone left in the pools, and comes back while they hold anything.
+    fn trim_pools(&mut self) {
+        let freed_len = self.core.bufs.trim_unused()
+            + self.core.heads.trim_unused() * Head::size(self.core.config.global.tune.http_maxhdr as usize)
+            + self.spare_streams.trim_unused() * size_of::<Stream>();
+        if freed_len >= RELEASE_LEN_MIN {
+            sys::release_memory();
+        }
+        if self.spare_streams.is_trimmable() {
+            self.plan_trim();
         }
     }
 
@@ -477,9 +515,8 @@ impl Worker {
                 self.core.wheel.cancel(&mut stream.timer);
                 let streams = &mut self.core.state.process.streams;
                 *streams = streams.saturating_sub(1);
-                if self.spare_streams.len() < IDLE_OBJECTS_MAX {
-                    self.spare_streams.push(stream);
-                }
+                self.spare_streams.push(stream);
+                self.plan_trim();
             }
         }
     }

@@ -209,6 +209,12 @@ impl Head {
         }
     }
 
+    /// Memory of one such head, in bytes.
+    #[must_use]
+    pub const fn size(maxhdr: usize) -> usize {
+        size_of::<Self>() + (maxhdr + EDIT_SLOTS) * size_of::<Slot>()
+    }
+
     /// Forgets the message, keeps the memory.
     pub fn clear(&mut self) {
         self.start = StartLine::Empty;
