@@ -18,3 +18,8 @@ fn few_buffers() {
 fn strict_maxconn() {
     play("limits/strict.case");
 }
+
+#[test]
+fn which_server_gets_which_request() {
+    play("limits/balance.case");
+}

@@ -31,7 +31,7 @@ const USAGE: &str = "usage: haproxy-compat COMMAND
                     upstream's examples (examples/NAME; root, for network namespaces)
   mutate [--count 200] [--seed 1] [--jobs 2] [FILE...]
                     break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
-                    of a source file
+                    of a source file, with :LINE every place of that line
   keywords          print the reference of everything that rproxy knows (docs/keywords.md)
   ledger NAMES.tsv  compare with a list of HAProxy's names: class, tab, name, and further columns";
 

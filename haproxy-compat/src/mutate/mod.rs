@@ -32,7 +32,7 @@ pub struct Plan {
     pub jobs: usize,
     /// Where the copies and their builds go.
     pub target: PathBuf,
-    /// Parts of file names to break; all when there are none.
+    /// Parts of file names to break, or lines as `file.rs:7`; all when there are none.
     pub only: Vec<String>,
 }
 

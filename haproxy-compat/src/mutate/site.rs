@@ -133,7 +133,8 @@ pub(super) fn root() -> &'static Path {
     home().parent().unwrap_or_else(home)
 }
 
-/// All places, in the order that the seed draws: kinds take turns, so that none outweighs the others.
+/// All places, in the order that the seed draws: kinds take turns, so that none outweighs the others. `only`: in the files
+/// with one of these in their names, or on one of these lines (`file.rs:7`).
 pub(super) fn drawn(seed: u64, only: &[String]) -> Vec<Site> {
     let mut files = Vec::new();
     WHERE
@@ -143,14 +144,18 @@ pub(super) fn drawn(seed: u64, only: &[String]) -> Vec<Site> {
     let mut by_kind: Vec<Vec<Site>> = Kind::ALL.iter().map(|_| Vec::new()).collect();
     for path in files {
         let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
-        if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
         let text: Arc<str> = std::fs::read_to_string(&path)
             .expect("the sources are readable")
             .into();
         for site in sites(&name, &text) {
-            by_kind[site.kind as usize].push(site);
+            let place = format!("{name}:{}", site.line());
+            let fits = |part: &String| match part.contains(':') {
+                true => place.ends_with(part.as_str()),
+                false => name.contains(part.as_str()),
+            };
+            if only.is_empty() || only.iter().any(fits) {
+                by_kind[site.kind as usize].push(site);
+            }
         }
     }
     let mut random = Random(seed);
@@ -158,7 +163,8 @@ pub(super) fn drawn(seed: u64, only: &[String]) -> Vec<Site> {
     let mut lines = HashSet::new();
     for sites in &mut by_kind {
         random.shuffle(sites);
-        sites.retain(|site| lines.insert((site.kind, site.file.clone(), site.line())));
+        let named = only.iter().any(|part| part.contains(':'));
+        sites.retain(|site| named || lines.insert((site.kind, site.file.clone(), site.line())));
     }
     let longest = by_kind.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest)
