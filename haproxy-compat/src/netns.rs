@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::ports::is_listening;
+use crate::ports::{is_listening, listening_in};
 use crate::{PATIENCE, wait_for};
 
 /// A set of namespaces, each with its loopback up. Programs that run in them must be ended before this is dropped.
@@ -99,7 +99,10 @@ impl Namespaces {
 
     /// Waits until somebody in a namespace listens on a TCP port, of whatever address; gives whether anybody does.
     pub fn await_listener(&self, name: &str, port: u16) -> bool {
-        let listens = |path: &str| is_listening(&self.read(name, path), &format!(":{port:04X}"));
+        let listens = |path: &str| {
+            let lines = listening_in(self.read(name, path).as_bytes());
+            is_listening(&lines, &format!(":{port:04X}"))
+        };
         let up = wait_for(PATIENCE, || {
             ["/proc/net/tcp", "/proc/net/tcp6"]
                 .into_iter()

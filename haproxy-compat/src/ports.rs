@@ -5,6 +5,8 @@
 //! client's a moment later, and after a load test most of it waits in TIME_WAIT, which keeps others from
 //! binding it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -28,13 +30,29 @@ pub fn free_ports(count: u16) -> u16 {
         .expect("some free ports in a row")
 }
 
-/// Whether somebody listens in a table of the form of `/proc/net/tcp` at a local address that ends like this: address
-/// and port, or the port alone, in its hexadecimal form.
-pub fn is_listening(table: &str, end: &str) -> bool {
-    table.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        words.get(1).is_some_and(|local| local.ends_with(end)) && words.get(3) == Some(&"0A")
-    })
+/// The lines of those who listen in `/proc/net/tcp` or its like. They come before all others, and the kernel makes a
+/// table while it is read: the many of a busy machine that end or wait are never asked for.
+pub fn listening(table: &str) -> Vec<String> {
+    File::open(table).map_or_else(|_| Vec::new(), |file| listening_in(BufReader::new(file)))
+}
+
+/// The same of a table that is being read.
+pub fn listening_in(table: impl BufRead) -> Vec<String> {
+    let lines = table.lines().map_while(Result::ok).skip(1);
+    lines
+        .take_while(|line| line.split_whitespace().nth(3) == Some("0A"))
+        .collect()
+}
+
+/// Whether one of these lines is of a local address that ends like this: address and port, or the port alone, in its
+/// hexadecimal form.
+pub fn is_listening(lines: &[String], end: &str) -> bool {
+    let ends = |line: &String| {
+        line.split_whitespace()
+            .nth(1)
+            .is_some_and(|local| local.ends_with(end))
+    };
+    lines.iter().any(ends)
 }
 
 /// Whether nobody has the port, of either family and on any address.

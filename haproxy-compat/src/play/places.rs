@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::client::{Client, spoken};
 use crate::origin::{Origin, Record};
-use crate::ports::{free_ports, is_listening};
+use crate::ports::{free_ports, is_listening, listening};
 use crate::sink::Sink;
 use crate::{PATIENCE, TempDir};
 
@@ -159,10 +159,10 @@ impl Places {
 
     /// Whether somebody listens in every row.
     pub(super) fn are_open(&self) -> bool {
-        let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
-            .iter()
-            .map(|table| std::fs::read_to_string(table).unwrap_or_default())
-            .collect();
+        if self.free.is_empty() {
+            return true;
+        }
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(listening);
         let open = |port: u16| tables.iter().any(|t| is_listening(t, &format!(":{port:04X}")));
         self.free
             .values()
@@ -242,9 +242,9 @@ pub(super) fn listeners(pid: u32) -> Vec<String> {
     let has = |inode: Option<&&str>| inode.is_some_and(|i| own.iter().any(|o| o == i));
     let mut lines = Vec::new();
     for table in ["tcp", "tcp6"] {
-        let text = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
-        for words in text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()) {
-            if words.get(3) == Some(&"0A") && has(words.get(9)) {
+        let listening = listening(&format!("/proc/net/{table}"));
+        for words in listening.iter().map(|l| l.split_whitespace().collect::<Vec<_>>()) {
+            if has(words.get(9)) {
                 let addr = words.get(1).and_then(|w| decoded(w));
                 lines.extend(addr.map(|addr| format!("{table} {addr}")));
             }
