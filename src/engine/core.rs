@@ -53,6 +53,13 @@ pub(crate) struct Granted {
     pub(crate) departure: Departure,
 }
 
+/// What was refused: a request, meant for that backend if it got so far, or a response of that backend and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Request(Option<ProxyId>),
+    Response(ProxyId, Option<ServerId>),
+}
+
 /// What was wrong with the last refused message of a proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct CapturedError {
@@ -441,27 +448,31 @@ impl Core {
         self.logger.send_line(&config, Some(proxy), level, wall_us);
     }
 
-    /// Keeps a refused message for `show errors`: of a request, or of a response of that backend and server.
+    /// Keeps a refused message for `show errors`. Names of
+    /// fields that were read already stand in small letters, as they would have gone out.
     pub(crate) fn capture_error(
         &mut self,
         session: &SessionFacts,
-        answered_by: Option<(ProxyId, Option<ServerId>)>,
+        refused: Refused,
         bytes: &[u8],
-        position: u32,
+        position: usize,
     ) {
-        let is_response = answered_by.is_some();
-        let proxy = answered_by.map_or(session.frontend, |(backend, _)| backend);
+        let (proxy, other, server) = match refused {
+            Refused::Request(backend) => (session.frontend, backend, None),
+            Refused::Response(backend, server) => (backend, Some(session.frontend), server),
+        };
+        let is_response = matches!(refused, Refused::Response(..));
         let kept = bytes.get(..bytes.len().min(ERROR_BYTES_MAX)).unwrap_or_default();
         let error = CapturedError {
             number: self.errors_total,
             wall_us: self.clock.stamp().wall_us,
             proxy,
-            other: answered_by.map(|_| session.frontend),
-            server: answered_by.and_then(|(_, server)| server),
+            other,
+            server,
             is_response,
             src: session.src,
             bytes: kept.into(),
-            position: (position as usize).min(kept.len()),
+            position: position.min(kept.len()),
         };
         self.errors_total = self.errors_total.wrapping_add(1);
         self.errors.insert((proxy, is_response), error);

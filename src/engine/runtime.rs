@@ -24,6 +24,7 @@ use crate::base::wheel::{Due, Timer};
 use crate::model::config::Config;
 use crate::model::ids::{ListenerId, ProxyId};
 use crate::model::listener::{Level, Owner};
+use crate::model::proxy::Mode;
 use crate::proto::head::Head;
 
 /// Bytes read or produced at a time.
@@ -274,6 +275,7 @@ impl Worker {
         let stamp = core.clock.stamp();
         let zone = core.logger.zone(stamp.wall_us);
         let view = View {
+            config: &core.config,
             streams: &self.streams,
             conns: &core.conns,
             pools: pools(core, &self.streams),
@@ -413,6 +415,7 @@ impl RuntimeConn {
 
 /// What services may see.
 struct View<'a> {
+    config: &'a Config,
     streams: &'a Slots<Box<Stream>>,
     conns: &'a Slots<Conn>,
     pools: PoolTable,
@@ -431,8 +434,16 @@ impl View<'_> {
 
 impl Sights for View<'_> {
     fn stream_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
-        let key = self.streams.next_from(u32::try_from(place).ok()?)?;
-        let stream = self.streams.get(key)?;
+        let mut from = u32::try_from(place).ok()?;
+        let (key, stream) = loop {
+            let key = self.streams.next_from(from)?;
+            let stream = self.streams.get(key)?;
+            // As in HAProxy a request is a stream once its head is there.
+            if stream.step != Step::Request || self.config.proxy(stream.session.frontend).mode == Mode::Tcp {
+                break (key, stream);
+            }
+            from = key.index + 1;
+        };
         let facts = &stream.facts;
         let phase = match stream.step {
             Step::Request | Step::Gather | Step::Assign => "INI",

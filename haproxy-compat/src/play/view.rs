@@ -165,7 +165,7 @@ impl View {
             } else {
                 self.field(line)
             };
-            masks.line(&self.short(&command_of_list(&id_masked(&line))))
+            masks.line(&self.short(&command_of_list(&buffer_masked(&id_masked(&line)))))
         });
         lines.filter(|line| self.wants(line)).collect()
     }
@@ -283,6 +283,18 @@ fn id_masked(line: &str) -> String {
         Some(rest) if digits(rest) > 0 => format!("{{id}}{}", &rest[digits(rest)..]),
         _ => line.to_string(),
     }
+}
+
+/// A line of `show errors` without where the buffer ends, which each product lays out its own way.
+fn buffer_masked(line: &str) -> String {
+    const WRAPS: &str = ", wraps at ";
+    let Some((before, rest)) = line.split_once(WRAPS) else {
+        return line.to_string();
+    };
+    format!(
+        "{before}{WRAPS}*{}",
+        rest.trim_start_matches(|c: char| c.is_ascii_digit())
+    )
 }
 
 /// A line of a list of commands without what is said about the command.

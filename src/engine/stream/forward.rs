@@ -6,7 +6,7 @@
 
 use super::super::channel::{Flushed, Places};
 use super::super::conn::Io;
-use super::super::core::Core;
+use super::super::core::{Core, Refused};
 use super::super::poll::Ready;
 use super::burst::TURN_LEN;
 use super::fields::PROXY_HEADER_MAX;
@@ -343,6 +343,9 @@ impl Stream {
 
     /// The body of the request is no HTTP.
     fn request_body_broken(&mut self, core: &mut Core, _error: BodyError) -> Moved {
+        // The head has left: what is kept begins with what is broken.
+        let rest = self.req.input.data().get(self.req.body..).unwrap_or_default();
+        core.capture_error(&self.session, Refused::Request(Some(self.backend())), rest, 0);
         self.client.input_closed();
         self.count_failed_request(core);
         self.facts.cause.set_who(Who::Proxy);

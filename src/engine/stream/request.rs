@@ -5,7 +5,7 @@
 
 use super::super::channel::Places;
 use super::super::conn::Io;
-use super::super::core::Core;
+use super::super::core::{Core, Refused};
 use super::super::poll::Ready;
 use super::forward::Moved;
 use super::stage::{Came, begins_broken, look_ahead};
@@ -38,7 +38,10 @@ impl Stream {
                 self.note_first_byte(core);
                 match self.parse_request(core) {
                     Parsed::Done { body_at, framing } => return self.on_request(core, body_at, framing),
-                    Parsed::Error(error) => return self.refuse_request(core, error),
+                    Parsed::Error(error) => {
+                        self.capture_unparsed(core);
+                        return self.refuse_request(core, error);
+                    }
                     Parsed::NeedMore => {}
                 }
             }
@@ -73,7 +76,10 @@ impl Stream {
                     self.front_dead = true;
                     return self.early_end(core, false);
                 }
-                None => return self.refuse_request(core, HeadError::TooLarge),
+                None => {
+                    self.capture_unparsed(core);
+                    return self.refuse_request(core, HeadError::TooLarge);
+                }
             }
         }
     }
@@ -131,6 +137,10 @@ impl Stream {
     fn on_request(&mut self, core: &mut Core, body_at: u32, framing: Framing) -> Next {
         self.facts.request = Some(core.clock.stamp());
         self.request.parser = None;
+        if let Some(at) = framing.tolerated {
+            let at = (at as usize).saturating_sub(self.req.input.start());
+            core.capture_error(&self.session, Refused::Request(None), self.req.input.data(), at);
+        }
         let is_new = self.take_number(core);
         self.count_request(core, self.named_version());
         self.capture_request_line(core);
@@ -151,13 +161,14 @@ impl Stream {
         self.request.head_len = body_at.saturating_sub(start) as usize;
         self.set_edit_room(core);
         let rules = self.request_rules(core);
-        if begins_broken(
+        if let Some(at) = begins_broken(
             &self.request,
             &mut self.req.input,
             self.request.head_len,
             core,
             rules,
         ) {
+            core.capture_error(&self.session, Refused::Request(None), self.req.input.data(), at);
             return self.refuse_request(core, HeadError::Syntax);
         }
         core.state.process.counters.streams += u64::from(is_new);
@@ -321,7 +332,10 @@ impl Stream {
                         self.leave_frontend(core, true)
                     };
                 }
-                Came::Broken => return self.gathered_junk(core),
+                Came::Broken(at) => {
+                    core.capture_error(&self.session, Refused::Request(None), self.req.input.data(), at);
+                    return self.gathered_junk(core);
+                }
             }
             self.compact_full_input(reserve);
             self.set_edit_room(core);
@@ -394,11 +408,16 @@ impl Stream {
         self.reply_raw(core, status)
     }
 
+    /// Keeps a head that could not be read for `show errors`.
+    fn capture_unparsed(&self, core: &mut Core) {
+        if let Some(parser) = &self.request.parser {
+            let at = (parser.stopped_at() as usize).saturating_sub(self.req.input.start());
+            core.capture_error(&self.session, Refused::Request(None), self.req.input.data(), at);
+        }
+    }
+
     /// The request is no HTTP, or none that is safe to pass on.
     fn refuse_request(&mut self, core: &mut Core, error: HeadError) -> Next {
-        if let Some(parser) = &self.request.parser {
-            core.capture_error(&self.session, None, self.req.input.data(), parser.stopped_at());
-        }
         self.client.input_closed();
         self.facts.request_line.clear();
         let was_counted = self.facts.request.take().is_some();

@@ -5,7 +5,7 @@
 
 use super::super::channel::{Flushed, Places};
 use super::super::conn::{Conn, Io};
-use super::super::core::Core;
+use super::super::core::{Core, Refused};
 use super::forward::Moved;
 use super::stage::{Staged, begins_broken, stage};
 use super::{Flow, Step, Stream};
@@ -119,6 +119,9 @@ impl Stream {
     /// A whole head came in.
     fn on_response(&mut self, core: &mut Core, body_at: u32, framing: Framing) -> Moved {
         self.response.parser = None;
+        if let Some(at) = framing.tolerated {
+            self.capture_response(core, (at as usize).saturating_sub(self.res.input.start()));
+        }
         let status = self.response.head.as_ref().map_or(0, |head| head.status());
         let retry = core.config.proxy(self.backend()).retry_on;
         if retry.status(status) && self.may_resend(core) {
@@ -150,7 +153,8 @@ impl Stream {
             self.response.framing = framing;
             self.response.body = Decoder::new(framing.body);
             let rules = self.response_rules(core);
-            if begins_broken(&self.response, &mut self.res.input, head_len, core, rules) {
+            if let Some(at) = begins_broken(&self.response, &mut self.res.input, head_len, core, rules) {
+                self.capture_response(core, at);
                 return self.junk_response(core, true);
             }
         }
@@ -335,16 +339,17 @@ impl Stream {
         Moved::Left
     }
 
+    /// Keeps what came of a response for `show errors`; `at`: where it is no HTTP.
+    fn capture_response(&self, core: &mut Core, at: usize) {
+        let by = Refused::Response(self.backend(), self.facts.server);
+        core.capture_error(&self.session, by, self.res.input.data(), at);
+    }
+
     /// What came instead of a response is none; `broken`: by its form, so that its connection failed.
     fn junk_response(&mut self, core: &mut Core, broken: bool) -> Moved {
         if let Some(parser) = &self.response.parser {
-            let (session, backend) = (&self.session, self.backend());
-            core.capture_error(
-                session,
-                Some((backend, self.facts.server)),
-                self.res.input.data(),
-                parser.stopped_at(),
-            );
+            let at = (parser.stopped_at() as usize).saturating_sub(self.res.input.start());
+            self.capture_response(core, at);
         }
         // As HAProxy: once for the connection, once for the response that never comes.
         if broken {
@@ -401,6 +406,10 @@ impl Stream {
         if truncated {
             self.count_server_abort(core);
         } else {
+            // The head has left: what is kept begins with what is broken.
+            let rest = self.res.input.data().get(self.res.body..).unwrap_or_default();
+            let by = Refused::Response(self.backend(), self.facts.server);
+            core.capture_error(&self.session, by, rest, 0);
             // As HAProxy: for the connection, and for the response.
             self.count_failed_response(core);
         }

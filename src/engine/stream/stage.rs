@@ -63,8 +63,8 @@ pub(super) enum Came {
     Part,
     /// The whole body, trailers included.
     Whole,
-    /// No HTTP.
-    Broken,
+    /// No HTTP, from this place of the input on.
+    Broken(usize),
 }
 
 /// Looks at the part of a body that came, without taking any of it.
@@ -97,7 +97,7 @@ pub(super) fn measure_ahead(
                 at += n;
                 counted += n as u64;
             }
-            body::Step::Error(_) => return (Came::Broken, counted),
+            body::Step::Error(_) => return (Came::Broken(at - input.start()), counted),
             body::Step::End => return (Came::Whole, counted),
             body::Step::NeedMore => return (Came::Part, counted),
             body::Step::Trailers => {
@@ -113,7 +113,7 @@ pub(super) fn measure_ahead(
                 let came = match parsed {
                     Parsed::Done { .. } => Came::Whole,
                     Parsed::NeedMore => Came::Part,
-                    Parsed::Error(_) => Came::Broken,
+                    Parsed::Error(_) => Came::Broken(at - input.start()),
                 };
                 return (came, counted);
             }
@@ -121,7 +121,7 @@ pub(super) fn measure_ahead(
     }
 }
 
-/// Whether the part of a body that came with its head is broken already: then the message is refused as a
+/// Where the part of a body that came with its head is broken already, if it is: then the message is refused as a
 /// whole, before anything of it is passed on.
 pub(super) fn begins_broken(
     message: &Message,
@@ -129,8 +129,14 @@ pub(super) fn begins_broken(
     head_len: usize,
     core: &mut Core,
     rules: Rules,
-) -> bool {
-    message.framing.body == Body::Chunked && look_ahead(message, input, head_len, core, rules) == Came::Broken
+) -> Option<usize> {
+    if message.framing.body != Body::Chunked {
+        return None;
+    }
+    match look_ahead(message, input, head_len, core, rules) {
+        Came::Broken(at) => Some(at),
+        Came::Part | Came::Whole => None,
+    }
 }
 
 /// Lays out the next part of a body: framing and small chunks in `pre`, larger parts where they are.

@@ -189,6 +189,7 @@ impl SessDump {
 pub(super) fn server_id(name: &str, cx: &Cx<'_>) -> Result<ServerId, Answer> {
     let (backend, server) = name
         .split_once('/')
+        .filter(|(_, server)| !server.is_empty())
         .ok_or_else(|| Answer::error("Require 'backend/server'."))?;
     let backend = backend_id(backend, cx)?;
     let mut servers = cx.config.proxy(backend).servers.iter().copied();

@@ -102,7 +102,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         &["set", "maxconn", "server"],
-        "set maxconn server <bk>/<srv> <value>",
+        "set maxconn server <bk>/<srv>",
         "change the maxconn of a server",
         Admin,
         set::maxconn_server,

@@ -106,7 +106,9 @@ impl Gather {
             self.line.push(byte);
             return None;
         }
-        if self.line.last() == Some(&b'\r') {
+        // As HAProxy, which takes the CR for the end of a command with an empty one behind it.
+        let ends_with_cr = self.line.last() == Some(&b'\r');
+        if ends_with_cr {
             self.line.pop();
         }
         let last_word = self
@@ -125,7 +127,13 @@ impl Gather {
                 self.line.truncate(last_word);
                 None
             }
-            _ => Some(self.finish(None)),
+            _ => {
+                let mut batch = self.finish(None);
+                if ends_with_cr {
+                    batch.commands.push_back(Vec::new());
+                }
+                Some(batch)
+            }
         }
     }
 
@@ -230,7 +238,7 @@ mod tests {
 
     #[test]
     fn lines_and_commands() {
-        assert_eq!(batches(b"show info\r\n", 100), [plain("show info")]);
+        assert_eq!(batches(b"show info\r\n", 100), [plain("show info"), plain("")]);
         assert_eq!(batches(b"a;b ;c\n", 100), [plain("a"), plain("b "), plain("c")]);
         assert_eq!(batches(b"a\\;b\n", 100), [plain("a\\;b")]);
         assert_eq!(batches(b"a\\\\;b\n", 100), [plain("a\\\\"), plain("b")]);

@@ -236,6 +236,8 @@ impl Decoder {
         for (index, &byte) in input.iter().enumerate() {
             match self.framing_byte(byte) {
                 Ok(state) => self.state = state,
+                // What is good is taken first, so that an error is always that of the byte in front.
+                Err(_) if index > 0 => return Step::Skip(index),
                 Err(error) => return self.fail(error),
             }
             if matches!(self.state, State::Chunk(_) | State::Trailers) {
