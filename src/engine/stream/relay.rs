@@ -78,7 +78,7 @@ impl Stream {
                 return self.splice(core, from, to, upward);
             }
             channel.write_closed = true;
-            self.pass_end_on(core, to, upward);
+            self.pass_end_on(core, to);
             return Moved::Some;
         }
         if self.splices(core, upward) {
@@ -159,26 +159,25 @@ impl Stream {
     }
 
     /// Passes the end of a producer on.
-    fn pass_end_on(&mut self, core: &mut Core, to: Key, upward: bool) {
+    fn pass_end_on(&mut self, core: &mut Core, to: Key) {
         if let Some(conn) = core.conns.get_mut(to) {
             conn.shut_write();
-        }
-        let now = core.now();
-        if upward {
-            self.back_active_at = now;
-        } else {
-            self.front_active_at = now;
         }
     }
 
     /// A socket failed: the server's when `upward` was being written or it was being read, else the client's.
     pub(super) fn side_lost(&mut self, core: &mut Core, server: bool) -> Moved {
+        let is_first = self.facts.cause.who == Who::None;
         if server {
             self.count_failed_response(core);
-            self.count_server_abort(core);
+            if is_first {
+                self.count_server_abort(core);
+            }
             self.facts.cause.set(Who::Server, When::Data);
         } else {
-            self.count_client_abort(core);
+            if is_first {
+                self.count_client_abort(core);
+            }
             self.facts.cause.set(Who::Client, When::Data);
             self.resets_back = true;
         }

@@ -71,24 +71,17 @@ impl Stream {
     /// When waiting for the client is over.
     fn front_deadline(&self, core: &Core) -> Ticks {
         let timeouts = self.client_timeouts(core);
-        let in_tunnel = self.step == Step::Exchange && self.is_tunnel();
-        let mut timeout_ms = timeouts.client_ms;
-        if in_tunnel {
-            timeout_ms = self.server_timeouts(core).tunnel_ms.or(timeout_ms);
-            if self.res.write_closed || self.req.read_closed {
-                timeout_ms = timeouts.client_fin_ms.or(timeout_ms);
-            }
+        let timeout_ms = timeouts.client_ms;
+        if self.step == Step::Exchange && self.is_tunnel() {
+            return self.tunnel_deadline(core, true, timeout_ms, timeouts.client_fin_ms);
         }
-        let reads = if in_tunnel {
-            !self.req.read_closed
-        } else {
-            self.request.flow != Flow::Done
-        };
+        let reads = self.request.flow != Flow::Done;
         let awaited = self.owes_client()
-            || match self.step {
-                Step::Request | Step::Gather | Step::Reply | Step::Drain => true,
-                _ => reads || (in_tunnel && !self.res.write_closed),
-            };
+            || reads
+            || matches!(
+                self.step,
+                Step::Request | Step::Gather | Step::Reply | Step::Drain
+            );
         if self.step == Step::Exchange && reads && self.is_independent(core, self.session.frontend) {
             return Ticks::after(self.heard_at[0], timeout_ms);
         }
@@ -101,27 +94,85 @@ impl Stream {
         }
     }
 
+    /// When waiting for one side of a tunnel is over: for bytes of it, while there is room for them, or for it to take
+    /// bytes. A side that was sent the end has a time-out of its own for its last bytes.
+    fn tunnel_deadline(&self, core: &Core, front: bool, own_ms: Option<u32>, fin_ms: Option<u32>) -> Ticks {
+        let (from, to, owed, waits, active_at, proxy) = if front {
+            let proxy = self.session.frontend;
+            let (owed, waits) = (self.owes_client(), self.owes_server());
+            (&self.req, &self.res, owed, waits, self.front_active_at, proxy)
+        } else {
+            let (owed, waits) = (self.owes_server(), self.owes_client());
+            (
+                &self.res,
+                &self.req,
+                owed,
+                waits,
+                self.back_active_at,
+                self.facts.backend,
+            )
+        };
+        let mut timeout_ms = self.server_timeouts(core).tunnel_ms.or(own_ms);
+        if to.write_closed {
+            timeout_ms = fin_ms.or(timeout_ms);
+        }
+        let mut deadline = Ticks::NEVER;
+        if owed {
+            deadline = Ticks::after(active_at, timeout_ms);
+        }
+        if !from.read_closed && !waits {
+            let heard_at = if self.is_independent(core, proxy) {
+                self.heard_at[usize::from(!front)]
+            } else {
+                active_at
+            };
+            deadline = deadline.min(Ticks::after(heard_at, timeout_ms));
+        }
+        deadline
+    }
+
+    /// One side of a tunnel is late. As in HAProxy, a side that sends nothing has ended, and the other direction goes
+    /// on; one that takes nothing is gone.
+    fn tunnel_too_late(&mut self, core: &mut Core, front: bool) {
+        if self.facts.cause.who == Who::None {
+            if front {
+                self.count_client_abort(core);
+            } else {
+                self.count_server_abort(core);
+            }
+        }
+        let who = if front {
+            Who::ClientTimeout
+        } else {
+            Who::ServerTimeout
+        };
+        self.facts.cause.set(who, When::Data);
+        let (owed, from) = if front {
+            (self.owes_client(), &mut self.req)
+        } else {
+            (self.owes_server(), &mut self.res)
+        };
+        if owed || from.read_closed {
+            self.front_dead = true;
+            self.step = Step::Finish;
+        } else {
+            from.read_closed = true;
+        }
+    }
+
     /// When waiting for the server is over.
     fn back_deadline(&self, core: &Core) -> Ticks {
         let timeouts = self.server_timeouts(core);
-        let in_tunnel = self.is_tunnel();
-        let mut timeout_ms = timeouts.server_ms;
-        if in_tunnel {
-            timeout_ms = timeouts.tunnel_ms.or(timeout_ms);
-            if self.req.write_closed || self.res.read_closed {
-                timeout_ms = timeouts.server_fin_ms.or(timeout_ms);
-            }
+        let timeout_ms = timeouts.server_ms;
+        if self.is_tunnel() {
+            return self.tunnel_deadline(core, false, timeout_ms, timeouts.server_fin_ms);
         }
-        let reads = if in_tunnel {
-            !self.res.read_closed
-        } else {
-            match self.response.flow {
-                Flow::Head => self.request.flow == Flow::Done,
-                Flow::Body => !self.response.body_complete(),
-                Flow::Done | Flow::Tunnel => false,
-            }
+        let reads = match self.response.flow {
+            Flow::Head => self.request.flow == Flow::Done,
+            Flow::Body => !self.response.body_complete(),
+            Flow::Done | Flow::Tunnel => false,
         };
-        let awaited = self.owes_server() || reads || (in_tunnel && !self.req.write_closed);
+        let awaited = self.owes_server() || reads;
         if reads && self.is_independent(core, self.facts.backend) {
             return Ticks::after(self.heard_at[1], timeout_ms);
         }
@@ -171,10 +222,7 @@ impl Stream {
 
     fn client_too_late(&mut self, core: &mut Core) {
         if !self.http || self.is_tunnel() {
-            self.count_client_abort(core);
-            self.facts.cause.set(Who::ClientTimeout, When::Data);
-            self.front_dead = true;
-            self.step = Step::Finish;
+            self.tunnel_too_late(core, true);
             return;
         }
         let request_open = matches!(self.request.flow, Flow::Head | Flow::Body);
@@ -191,10 +239,7 @@ impl Stream {
 
     fn server_too_late(&mut self, core: &mut Core) {
         if !self.http || self.is_tunnel() {
-            self.count_server_abort(core);
-            self.facts.cause.set(Who::ServerTimeout, When::Data);
-            self.front_dead = true;
-            self.step = Step::Finish;
+            self.tunnel_too_late(core, false);
             return;
         }
         if self.response.flow == Flow::Head {
