@@ -36,6 +36,7 @@ const PAGES: &[BuiltIn] = &[
         "Forbidden",
         "The rules of this site do not allow this request.",
     ),
+    (405, "Method Not Allowed", "This method does not serve here."),
     (408, "Request Time-out", "The request was not complete in time."),
     (
         413,

@@ -19,7 +19,7 @@ use crate::model::proxy::{Mode, RestrictNames};
 use crate::proto::h1::Framing;
 use crate::proto::h1::body::Decoder;
 use crate::proto::h1::conn::EarlyEnd;
-use crate::proto::h1::parse::{HeadError, Parsed, Parser};
+use crate::proto::h1::parse::{H2_PREFACE, HeadError, Parsed, Parser};
 use crate::proto::h1::write::NameRestriction;
 use crate::proto::head::{Known, Method};
 
@@ -39,6 +39,12 @@ impl Stream {
                 match self.parse_request(core) {
                     Parsed::Done { body_at, framing } => return self.on_request(core, body_at, framing),
                     Parsed::Error(error) => {
+                        let is_preface = self.req.input.data().starts_with(H2_PREFACE);
+                        if is_preface && self.client.served() == 0 {
+                            // It was never a stream of HTTP/1.
+                            self.facts.first_byte_at = None;
+                            return self.refuse_request(core, HeadError::Preface);
+                        }
                         self.capture_unparsed(core);
                         return self.refuse_request(core, error);
                     }

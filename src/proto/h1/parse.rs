@@ -83,12 +83,16 @@ pub enum HeadError {
     /// The head fills the buffer.
     #[error("message head too large")]
     TooLarge,
+    /// The preface of HTTP/2 where there is none. Found by whoever sees the whole of it, not by the parser.
+    #[error("HTTP/2 is not spoken here")]
+    Preface,
 }
 
 impl HeadError {
     /// Status that a client gets for a request with this fault. For a fault in a response it is always 502.
     pub const fn request_status(self) -> u16 {
         match self {
+            Self::Preface => 405,
             Self::Payload => 413,
             Self::LineTooLong => 414,
             Self::UnknownCoding => 422,
