@@ -5,7 +5,6 @@
 
 use super::core::Core;
 use crate::model::conn_error::ConnError;
-use crate::model::format::{Field, Item, LogFormat};
 use crate::model::ids::{ProxyId, ServerId};
 use crate::model::txn::{ConnCounts, SessionFacts, StreamFacts};
 use crate::policy::log::syslog::Level;
@@ -16,34 +15,6 @@ use crate::policy::log::{session_level, stream_level};
 
 /// Longest line laid out when a proxy's targets do not say, bytes.
 const LINE_MAX: u32 = 1_024;
-
-/// Whether a line of that format tells where the client connected to.
-pub(crate) fn tells_destination(format: &LogFormat) -> bool {
-    let is_dst = |item: &Item| {
-        matches!(
-            item,
-            Item::Field {
-                field: Field::FrontendIp | Field::FrontendPort,
-                ..
-            }
-        )
-    };
-    format.items.iter().any(is_dst)
-}
-
-/// Whether a line of that format tells where the connection to the server comes from.
-pub(crate) fn tells_source(format: &LogFormat) -> bool {
-    let is_src = |item: &Item| {
-        matches!(
-            item,
-            Item::Field {
-                field: Field::BackendSourceIp | Field::BackendSourcePort,
-                ..
-            }
-        )
-    };
-    format.items.iter().any(is_src)
-}
 
 /// What a line is about, with what is known at that moment.
 #[derive(Clone, Copy)]
@@ -60,12 +31,7 @@ struct About<'a> {
 impl Core {
     /// Logs a stream with the format of its frontend. What is over counts no longer among the connections.
     pub(crate) fn log_stream(&mut self, session: &SessionFacts, facts: &StreamFacts, origin: Origin) {
-        let config = self.config.clone();
-        let frontend = config.proxy(session.frontend);
-        let Some(level) = stream_level(frontend, facts) else {
-            return;
-        };
-        let Some(format) = &frontend.log_format else {
+        let Some(level) = stream_level(self.config.proxy(session.frontend), facts) else {
             return;
         };
         let backend = self.state.proxy(facts.backend).be_conns;
@@ -84,7 +50,11 @@ impl Core {
             counts,
             conn_error: ConnError::None,
         };
-        self.log_about(about, level, |out, limit, cx| write_line(out, limit, format, cx));
+        self.log_about(about, level, |out, limit, cx| {
+            if let Some(format) = &cx.frontend.log_format {
+                write_line(out, limit, format, cx);
+            }
+        });
     }
 
     /// Logs a connection to a frontend that has no log format.
@@ -150,20 +120,26 @@ impl Core {
         level: Level,
         lay_out: impl FnOnce(&mut Vec<u8>, usize, &LogCx<'_>),
     ) {
-        let config = self.config.clone();
+        let Self {
+            config,
+            clock,
+            logger,
+            state,
+            ..
+        } = self;
         let id = about.session.frontend;
         let frontend = config.proxy(id);
         if frontend.logs.is_empty() {
             return;
         }
-        let wall_us = self.clock.stamp().wall_us;
-        let zone = self.logger.zone(wall_us);
-        let log_count = self.state.proxy(id).log_count;
-        self.state.proxy_mut(id).log_count = log_count.wrapping_add(1);
+        let wall_us = clock.stamp().wall_us;
+        let zone = logger.zone(wall_us);
+        let log_count = state.proxy(id).log_count;
+        state.proxy_mut(id).log_count = log_count.wrapping_add(1);
         let cx = LogCx {
             origin: about.origin,
             process: ProcessFacts {
-                pid: self.logger.pid(),
+                pid: logger.pid(),
                 hostname: &config.global.node,
             },
             zone,
@@ -188,10 +164,8 @@ impl Core {
             .map(|target| target.len_max)
             .max()
             .unwrap_or(LINE_MAX) as usize;
-        let mut line = std::mem::take(&mut self.logger.line);
-        line.clear();
-        lay_out(&mut line, limit, &cx);
-        self.logger.line = line;
-        self.logger.send_line(&config, Some(id), level, wall_us);
+        logger.line.clear();
+        lay_out(&mut logger.line, limit, &cx);
+        logger.send_line(config, Some(id), level, wall_us);
     }
 }

@@ -18,14 +18,8 @@ pub enum Who {
     ServerTimeout,
     /// `P`: the proxy ended it (a rule, a limit, a protocol violation).
     Proxy,
-    /// `R`: a resource on the proxy was exhausted.
-    Resource,
     /// `I`: an internal error.
     Internal,
-    /// `D`: killed because the server was detected as down.
-    Down,
-    /// `U`: killed on a backup server because an active one came up.
-    Up,
     /// `K`: killed by an operator.
     Killed,
     /// `L`: handled locally, not forwarded.
@@ -42,10 +36,7 @@ impl Who {
             Self::Server => b'S',
             Self::ServerTimeout => b's',
             Self::Proxy => b'P',
-            Self::Resource => b'R',
             Self::Internal => b'I',
-            Self::Down => b'D',
-            Self::Up => b'U',
             Self::Killed => b'K',
             Self::Local => b'L',
         }

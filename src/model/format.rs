@@ -188,6 +188,20 @@ pub struct LogFormat {
     pub is_http: bool,
     /// What must be known before a line can be written.
     pub needs: Needs,
+    /// It tells the address that the client connected to, which has to be asked for.
+    pub names_destination: bool,
+    /// It tells the address that the server sees, likewise.
+    pub names_source: bool,
+}
+
+impl LogFormat {
+    /// Adds a value, and what is to be known for it.
+    pub fn push_field(&mut self, field: Field, flags: Flags, needs: Needs) {
+        self.needs = self.needs.and(needs);
+        self.names_destination |= matches!(field, Field::FrontendIp | Field::FrontendPort);
+        self.names_source |= matches!(field, Field::BackendSourceIp | Field::BackendSourcePort);
+        self.items.push(Item::Field { field, flags });
+    }
 }
 
 /// What the fields of a format wait for; tells when a line can leave at the earliest.

@@ -9,7 +9,6 @@ use super::super::core::{Core, Granted};
 use super::super::listener::endpoint_of;
 use super::super::poll::Ready;
 use super::super::sys;
-use super::super::traffic_log::tells_source;
 use super::{Next, Step, Stream, own};
 use crate::base::freq::SECOND_MS;
 use crate::base::ticks::Ticks;
@@ -363,7 +362,7 @@ impl Stream {
     /// Asks the system for the address that the server sees, where logs tell it.
     fn learn_source(&mut self, core: &Core) {
         let format = core.config.proxy(self.session.frontend).log_format.as_ref();
-        if format.is_some_and(|format| tells_source(format))
+        if format.is_some_and(|format| format.names_source)
             && let Some(conn) = self.back.and_then(|back| core.conns.get(back))
             && let Ok(addr) = conn.socket().local_addr()
         {

@@ -6,7 +6,6 @@
 use super::super::conn::{Conn, Owner};
 use super::super::core::Core;
 use super::super::poll::{Kind, Ready, token};
-use super::super::traffic_log::tells_destination;
 use super::{Flow, Message, Next, Step, Stream};
 use crate::base::slab::Key;
 use crate::base::ticks::Ticks;
@@ -334,7 +333,7 @@ impl Stream {
             return;
         }
         self.logged = true;
-        if tells_destination(format) {
+        if format.names_destination {
             self.learn_dst(core);
         }
         // As HAProxy: an early line tells of the request what statistics have by then.

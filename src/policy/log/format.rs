@@ -322,12 +322,8 @@ impl Parser<'_> {
 
     fn field(&mut self, row: &Row, flags: Flags) {
         self.flush();
-        self.format.items.push(Item::Field {
-            field: row.field,
-            flags,
-        });
+        self.format.push_field(row.field, flags, row.needs);
         self.format.is_http |= row.is_http;
-        self.format.needs = self.format.needs.and(row.needs);
     }
 }
 

@@ -91,6 +91,10 @@ impl<'a> Line<'a> {
 
     /// A number in decimal, or nothing.
     pub fn number(&mut self, value: i64) -> Result<(), Full> {
+        // Most numbers of a line are.
+        if let 0..=9 = value {
+            return self.push(b'0' + value as u8);
+        }
         let mut scratch = [0; U64_DIGITS];
         let digits = format_u64(value.unsigned_abs(), &mut scratch);
         if value < 0 {
@@ -156,23 +160,25 @@ impl<'a> Line<'a> {
 
     /// Bytes that came from a peer: the unprintable ones as `#XX`.
     pub fn encoded(&mut self, bytes: &[u8], escape: Escape, flags: Flags) -> Result<(), Full> {
-        for &byte in bytes {
+        let special = |byte: &u8| escape.hits(*byte) || (flags.escape && is_structured_special(*byte));
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(special) {
+            self.cut(&rest[..at])?;
+            let byte = rest[at];
+            rest = &rest[at + 1..];
             if escape.hits(byte) {
                 if self.room() <= 3 {
                     return Err(Full);
                 }
                 self.whole(&[b'#', hex_digit(byte >> 4), hex_digit(byte & 15)])?;
             } else {
-                if flags.escape && is_structured_special(byte) {
-                    if self.room() <= 2 {
-                        return Err(Full);
-                    }
-                    self.push(b'\\')?;
+                if self.room() <= 2 {
+                    return Err(Full);
                 }
-                self.push(byte)?;
+                self.whole(&[b'\\', byte])?;
             }
         }
-        Ok(())
+        self.cut(rest)
     }
 }
 
