@@ -100,15 +100,6 @@ impl Method {
             _ => Self::Other,
         }
     }
-
-    /// Whether a request with this method may be sent again after a failure that says nothing about its
-    /// processing (RFC 9110 section 9.2.2).
-    pub const fn is_idempotent(self) -> bool {
-        matches!(
-            self,
-            Self::Options | Self::Get | Self::Head | Self::Put | Self::Delete | Self::Trace
-        )
-    }
 }
 
 /// Protocol version of a message, as far as its handling differs.

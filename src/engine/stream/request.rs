@@ -428,10 +428,10 @@ impl Stream {
         self.facts.request_line.clear();
         let was_counted = self.facts.request.take().is_some();
         self.facts.backend = self.session.frontend;
-        self.facts.cause.set(Who::Proxy, When::Request);
         if error == HeadError::ReservedMethod {
             self.count_stream(core);
         } else {
+            self.facts.cause.set(Who::Proxy, When::Request);
             self.is_request = false;
             self.take_number(core);
         }
