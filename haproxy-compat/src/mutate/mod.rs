@@ -141,6 +141,7 @@ const NEAR: &[(&str, &[&str])] = &[
     ("relay", &["tcp/"]),
     ("tunnel", &["http/splicing", "tcp/"]),
     ("splice", &["http/splicing", "tcp/"]),
+    ("ops/", &["runtime/"]),
     ("/log", &["logs/"]),
     ("traffic_log", &["logs/"]),
     ("cause", &["http/exchanges", "timers/"]),

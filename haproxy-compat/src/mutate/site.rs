@@ -22,6 +22,8 @@ const WHERE: &[&str] = &[
     "src/engine/traffic_log.rs",
     "src/engine/tunnel.rs",
     "src/model/cause.rs",
+    "src/ops/cli",
+    "src/ops/stats",
     "src/policy/lb",
     "src/policy/log",
     "src/policy/queue",
