@@ -448,8 +448,8 @@ impl Core {
         self.logger.send_line(&config, Some(proxy), level, wall_us);
     }
 
-    /// Keeps a refused message for `show errors`. Names of
-    /// fields that were read already stand in small letters, as they would have gone out.
+    /// Keeps a refused message for `show errors`. Names of fields that were read already stand in small letters, as they
+    /// would have gone out.
     pub(crate) fn capture_error(
         &mut self,
         session: &SessionFacts,

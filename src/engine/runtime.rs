@@ -11,6 +11,7 @@ use socket2::Socket;
 
 use super::conn::Conn;
 use super::core::{CapturedError, Core};
+use super::listener::endpoint_of;
 use super::poll::{Kind, Ready, token};
 use super::service::{
     Cx, Effects, ErrorSight, Gauges, Opening, PoolSight, Service, Services, SideSight, Sights, StreamSight,
@@ -25,6 +26,7 @@ use crate::model::config::Config;
 use crate::model::ids::{ListenerId, ProxyId};
 use crate::model::listener::{Level, Owner};
 use crate::model::proxy::Mode;
+use crate::model::txn::{Endpoint, Stamp};
 use crate::proto::head::Head;
 
 /// Bytes read or produced at a time.
@@ -35,9 +37,26 @@ const PIECES_MAX: usize = 16;
 /// What HAProxy counts among its jobs beside listeners and connections: its watcher of server addresses.
 const OWN_JOBS: u32 = 1;
 
+/// Where conversations begin among the places of [`Sights::stream_from`], behind all streams.
+const TALKS: usize = usize::MAX / 2;
+/// The place of the conversation that asks, among these: it is the last that was heard of.
+const OWN_TALK: usize = u32::MAX as usize;
+
+/// What is told of a conversation.
+#[derive(Clone, Copy)]
+struct TalkFacts {
+    fd: i32,
+    /// `None` for the pair with the master.
+    listener: Option<ListenerId>,
+    src: Endpoint,
+    begun: Stamp,
+    counter: u64,
+}
+
 /// One connection.
 struct RuntimeConn {
     socket: Socket,
+    facts: TalkFacts,
     ready: Ready,
     service: Box<dyn Service>,
     input: Vec<u8>,
@@ -111,8 +130,19 @@ impl Worker {
         } else {
             config.global.stats_timeout_ms
         };
+        let src = socket
+            .peer_addr()
+            .map_or(Endpoint::Unknown, |addr| endpoint_of(&addr));
+        let facts = TalkFacts {
+            fd,
+            listener: Some(opening.listener).filter(|id| id.index() < config.listeners.len()),
+            src,
+            begun: self.core.clock.stamp(),
+            counter: self.core.state.process.counters.requests,
+        };
         let key = self.runtime.conns.insert(RuntimeConn {
             socket,
+            facts,
             ready: Ready::WRITE,
             service,
             input: Vec::new(),
@@ -275,6 +305,8 @@ impl Worker {
         let stamp = core.clock.stamp();
         let zone = core.logger.zone(stamp.wall_us);
         let view = View {
+            talks: &self.runtime.conns,
+            own: conn.facts,
             config: &core.config,
             streams: &self.streams,
             conns: &core.conns,
@@ -415,6 +447,8 @@ impl RuntimeConn {
 
 /// What services may see.
 struct View<'a> {
+    talks: &'a Slots<RuntimeConn>,
+    own: TalkFacts,
     config: &'a Config,
     streams: &'a Slots<Box<Stream>>,
     conns: &'a Slots<Conn>,
@@ -430,10 +464,9 @@ impl View<'_> {
     fn fd_of(&self, key: Option<Key>) -> i32 {
         key.and_then(|key| self.conns.get(key)).map_or(-1, Conn::fd)
     }
-}
 
-impl Sights for View<'_> {
-    fn stream_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
+    /// The first stream of the traffic at or behind that place.
+    fn traffic_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
         let mut from = u32::try_from(place).ok()?;
         let (key, stream) = loop {
             let key = self.streams.next_from(from)?;
@@ -476,6 +509,50 @@ impl Sights for View<'_> {
             request_line: &facts.request_line,
         };
         Some((key.index as usize, sight))
+    }
+
+    /// The first conversation at or behind that place: to HAProxy they are streams as well.
+    fn talk_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
+        let from = place.saturating_sub(TALKS);
+        let other = u32::try_from(from)
+            .ok()
+            .and_then(|from| self.talks.next_from(from))
+            .and_then(|key| Some((key.index as usize, self.talks.get(key)?.facts)));
+        let own = (from <= OWN_TALK).then_some((OWN_TALK, self.own));
+        let (at, facts) = other.or(own)?;
+        let Some(listener) = facts.listener else {
+            return self.talk_from(TALKS + at + 1);
+        };
+        let side = |fd, phase| SideSight {
+            fd,
+            phase,
+            pending_bytes: 0,
+            read_deadline: Ticks::NEVER,
+            write_deadline: Ticks::NEVER,
+        };
+        let sight = StreamSight {
+            // No key of a stream has this bit.
+            id: 1 << 63 | facts.counter,
+            counter: facts.counter,
+            listener,
+            frontend: None,
+            backend: None,
+            server: None,
+            src: facts.src,
+            begun: facts.begun,
+            deadline: Ticks::NEVER,
+            retries: 0,
+            front: side(facts.fd, "EST"),
+            back: side(-1, "EST"),
+            request_line: b"",
+        };
+        Some((TALKS + at, sight))
+    }
+}
+
+impl Sights for View<'_> {
+    fn stream_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
+        self.traffic_from(place).or_else(|| self.talk_from(place))
     }
 
     fn pool(&self, number: usize) -> Option<PoolSight> {
