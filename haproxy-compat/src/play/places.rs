@@ -2,6 +2,7 @@
 //! program listens on as the kernel tells it. Source: proc(5), /proc/net/tcp and /proc/net/unix.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -185,15 +186,28 @@ pub(super) fn connect(text: &str) -> std::io::Result<(Client, Option<String>)> {
     Ok((Client::over(socket)?, note))
 }
 
-/// An origin at an address as a case writes it.
+/// How often another port is tried where one was free a moment ago: other programs of the kind run beside this one.
+const PORTS_TRIED: usize = 8;
+
+/// An origin at an address as a case writes it. A port that the kernel gives for one address may be in use at another,
+/// and then two things have one name: for port 0 one is looked for that is free at all of them.
 fn listen(text: &str) -> std::io::Result<Origin> {
     let mut spot = Spot::read(text).unwrap_or_else(|| panic!("no address: {text}"));
-    if let Spot::Inet(addr, _) = &mut spot
-        && addr.port() == 0
-    {
-        // A port that the kernel gives for one address may be in use at another, and then two things have one name.
-        addr.set_port(free_ports(1));
+    let any = matches!(&spot, Spot::Inet(addr, _) if addr.port() == 0);
+    let mut tries = if any { PORTS_TRIED } else { 1 };
+    loop {
+        if let (true, Spot::Inet(addr, _)) = (any, &mut spot) {
+            addr.set_port(free_ports(1));
+        }
+        tries -= 1;
+        match listen_at(&spot) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && tries > 0 => {}
+            done => return done,
+        }
     }
+}
+
+fn listen_at(spot: &Spot) -> std::io::Result<Origin> {
     let (socket, addr) = spot.socket()?;
     if addr.is_ipv6() {
         socket.set_only_v6(false)?;
