@@ -546,12 +546,14 @@ fn request_field(line: &mut Line<'_>, field: Field, flags: Flags, cx: &LogCx<'_>
         Subject::Stream(facts) if facts.is_http => facts.request_line.as_slice(),
         _ => b"",
     };
+    if field == Field::HttpRequest && !whole.is_empty() {
+        return request_part(line, whole, flags);
+    }
     let (method, rest) = split(whole, is_blank);
     let (uri, rest_of_uri) = split(split(rest, is_text).1, is_blank);
     let version = split(rest_of_uri, is_text).1;
     let part = match field {
         _ if whole.is_empty() => BAD,
-        Field::HttpRequest => whole,
         Field::HttpQuery => split(split(whole, |byte| *byte == b'?').1, is_blank).0,
         _ if rest.is_empty() => BAD,
         Field::HttpMethod => method,
@@ -561,6 +563,10 @@ fn request_field(line: &mut Line<'_>, field: Field, flags: Flags, cx: &LogCx<'_>
         _ if version.is_empty() => b"HTTP/0.9",
         _ => version,
     };
+    request_part(line, part, flags)
+}
+
+fn request_part(line: &mut Line<'_>, part: &[u8], flags: Flags) -> Result<(), Full> {
     quote(line, flags)?;
     line.encoded(part, Escape::Url, flags)?;
     quote(line, flags)
