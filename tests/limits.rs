@@ -23,3 +23,8 @@ fn strict_maxconn() {
 fn which_server_gets_which_request() {
     play("limits/balance.case");
 }
+
+#[test]
+fn the_less_busy_server() {
+    play("limits/leastconn.case");
+}
