@@ -328,8 +328,9 @@ impl Stream {
         if frontend.logs.is_empty() {
             return;
         }
-        let nothing_passed = self.req.received == 0 && self.res.received == 0;
-        if !self.http && frontend.options.dontlognull && nothing_passed {
+        // As HAProxy: what the server said does not make it worth a line.
+        let said_nothing = self.req.received == 0;
+        if !self.http && frontend.options.dontlognull && said_nothing {
             return;
         }
         self.logged = true;
