@@ -29,7 +29,7 @@ const USAGE: &str = "usage: haproxy-compat COMMAND
   record [--haproxy PROGRAM] [NAME...]
                     record what HAProxy 3.4.0 does with the cases of the files with NAME in their names, and with
                     upstream's examples (examples/NAME; root, for network namespaces)
-  mutate [--count 200] [--seed 1] [--jobs 2] [FILE...]
+  mutate [--count 200] [--seed 1] [--jobs 6] [FILE...]
                     break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
                     of a source file, with :LINE every place of that line
   keywords          print the reference of everything that rproxy knows (docs/keywords.md)
@@ -117,7 +117,8 @@ fn mutate(args: &[String]) -> Result<bool, String> {
     let mut plan = mutate::Plan {
         count: 200,
         seed: 1,
-        jobs: 2,
+        // Cases wait more than they compute.
+        jobs: 6,
         target,
         only: Vec::new(),
     };

@@ -68,8 +68,12 @@ impl Plan {
         let sites = site::drawn(self.seed, &self.only);
         println!("{} places to break, seed {}", sites.len(), self.seed);
         let tally: Mutex<Tally> = Mutex::default();
+        let new = |job| Copy::new(&self.target.join(format!("mutants-{job}")));
+        let first = new(0);
+        first.whole().expect("the unbroken copy builds");
         let copy = |job| {
-            let copy = Copy::new(&self.target.join(format!("mutants-{job}")));
+            let copy = new(job);
+            copy.take_over(&first);
             let whole = copy.whole().expect("the unbroken copy builds");
             (copy, Program::new(whole))
         };
