@@ -61,6 +61,9 @@ impl Span {
     }
 }
 
+/// The version of a request that names none.
+const UNNAMED_VERSION: &[u8] = b"HTTP/1.0";
+
 /// Request methods that the proxy tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Method {
@@ -241,10 +244,22 @@ impl Head {
         self.counted_line_len() + fields + 1
     }
 
+    /// The version as the start line names it. A request of HTTP/0.9, where it is let through, names none and counts as
+    /// one of 1.0.
+    pub fn version_name<'s>(&self, store: &'s [u8]) -> &'s [u8] {
+        match self.version_text.of(store) {
+            b"" => UNNAMED_VERSION,
+            text => text,
+        }
+    }
+
     /// The part of the start line in [`Self::counted_len`].
     pub fn counted_line_len(&self) -> u64 {
         let line = match self.start {
             StartLine::Empty => 0,
+            StartLine::Request { name, target, .. } if self.version_text.len == 0 => {
+                name.len + target.len + UNNAMED_VERSION.len() as u32
+            }
             StartLine::Request { name, target, .. } => name.len + target.len,
             StartLine::Response { code, reason, .. } => code.len + reason.len,
         };

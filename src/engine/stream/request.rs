@@ -278,7 +278,7 @@ impl Stream {
             b" ",
             head.target(store),
             b" ",
-            head.version_text.of(store),
+            head.version_name(store),
         ] {
             let room = limit.saturating_sub(line.len());
             line.extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
@@ -481,7 +481,7 @@ impl Stream {
     /// The major version that the request line names, 0 for another protocol; `None` where no column counts it.
     fn named_version(&self) -> Option<usize> {
         let head = self.request.head.as_ref()?;
-        match head.version_text.of(self.req.input.storage()) {
+        match head.version_name(self.req.input.storage()) {
             [b'H', b'T', b'T', b'P', b'/', major, b'.', _] => match major.wrapping_sub(b'0') {
                 major @ 0..=3 => Some(usize::from(major)),
                 _ => None,

@@ -321,10 +321,10 @@ pub fn write_trailers(
 }
 
 fn version<'s>(head: &Head, store: &'s [u8], v11: bool) -> &'s [u8] {
-    match head.version_text.of(store) {
-        _ if v11 => b"HTTP/1.1",
-        b"" => b"HTTP/1.0",
-        text => text,
+    if v11 {
+        b"HTTP/1.1"
+    } else {
+        head.version_name(store)
     }
 }
 
