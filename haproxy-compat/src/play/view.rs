@@ -44,7 +44,7 @@ pub(super) struct Masks {
     /// When the first case of a process began.
     start: SystemTime,
     program: String,
-    /// Behind the number of the version.
+    /// What a build adds to the number of its version, if anything: nobody compares that.
     build: String,
 }
 
@@ -85,7 +85,7 @@ impl Masks {
             (&self.tmp, "{tmp}"),
             (&self.program, "{program}"),
             (&format!("[{name}.main()]"), "[{name}.main()]"),
-            (&self.build, "-{build}"),
+            (&self.build, ""),
         ];
         for (from, to) in texts {
             if !from.is_empty() {
