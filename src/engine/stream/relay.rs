@@ -78,7 +78,9 @@ impl Stream {
                 return self.splice(core, from, to, upward);
             }
             channel.write_closed = true;
-            self.pass_end_on(core, to);
+            if let Some(conn) = core.conns.get_mut(to) {
+                conn.shut_write();
+            }
             return Moved::Some;
         }
         if self.splices(core, upward) {
@@ -156,13 +158,6 @@ impl Stream {
         let now = core.clock.now();
         self.front_active_at = now;
         self.back_active_at = now;
-    }
-
-    /// Passes the end of a producer on.
-    fn pass_end_on(&mut self, core: &mut Core, to: Key) {
-        if let Some(conn) = core.conns.get_mut(to) {
-            conn.shut_write();
-        }
     }
 
     /// A socket failed: the server's when `upward` was being written or it was being read, else the client's.
