@@ -134,16 +134,6 @@ impl Buf {
         }
     }
 
-    /// Drops data from the end so that `len` bytes stay.
-    pub fn truncate(&mut self, len: usize) {
-        if len < self.len() {
-            self.end = self.start + len;
-            if len == 0 {
-                self.clear();
-            }
-        }
-    }
-
     /// Moves the data to the front of the storage. Returns whether anything moved: offsets into the storage
     /// are then void.
     pub fn compact(&mut self) -> bool {
@@ -178,15 +168,6 @@ impl Buf {
         self.storage[start..self.start].copy_from_slice(bytes);
         self.start = start;
         true
-    }
-
-    /// Appends as many of `bytes` as fit before the reserve. Returns how many.
-    pub fn push_some(&mut self, bytes: &[u8], reserve: usize) -> usize {
-        let room = self.room(reserve);
-        let n = room.len().min(bytes.len());
-        room[..n].copy_from_slice(&bytes[..n]);
-        self.end += n;
-        n
     }
 
     /// Drops all data.
@@ -244,10 +225,6 @@ mod tests {
         assert_eq!(b.data(), b"abc");
         assert!(b.push(b"d"));
         assert_eq!(b.room_len(0), 0);
-        b.truncate(2);
-        assert_eq!(b.data(), b"ab");
-        assert_eq!(b.push_some(b"xyz", 1), 1);
-        assert_eq!(b.data(), b"abx");
     }
 
     #[test]
@@ -267,20 +244,16 @@ mod tests {
     enum Op {
         PushFront(Vec<u8>),
         Push(Vec<u8>),
-        PushSome(Vec<u8>, usize),
         Consume(usize),
         Compact,
-        Truncate(usize),
     }
 
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             prop::collection::vec(any::<u8>(), 0..24).prop_map(Op::Push),
             prop::collection::vec(any::<u8>(), 0..8).prop_map(Op::PushFront),
-            (prop::collection::vec(any::<u8>(), 0..24), 0..20usize).prop_map(|(b, r)| Op::PushSome(b, r)),
             (0..24usize).prop_map(Op::Consume),
             Just(Op::Compact),
-            (0..16usize).prop_map(Op::Truncate),
         ]
     }
 
@@ -306,11 +279,6 @@ mod tests {
                             bytes.iter().rev().for_each(|byte| model.push_front(*byte));
                         }
                     }
-                    Op::PushSome(bytes, reserve) => {
-                        let n = buf.push_some(&bytes, reserve);
-                        prop_assert!(n == bytes.len() || buf.room_len(reserve) == 0);
-                        model.extend(&bytes[..n]);
-                    }
                     Op::Consume(n) => {
                         let n = n.min(model.len());
                         buf.consume(n);
@@ -320,10 +288,6 @@ mod tests {
                         let moved = buf.start() > 0;
                         prop_assert_eq!(buf.compact(), moved);
                         prop_assert_eq!(buf.start(), 0);
-                    }
-                    Op::Truncate(n) => {
-                        buf.truncate(n);
-                        model.truncate(n);
                     }
                 }
                 prop_assert_eq!(buf.data(), model.make_contiguous());

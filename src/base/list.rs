@@ -1,6 +1,6 @@
-//! Doubly linked lists over indices: idle connections in LRU order, queues, the run queue.
+//! Doubly linked lists over indices: idle connections in LRU order, queues.
 //!
-//! A [`Lists`] holds many lists whose members are indices (of slots, of servers). An index is in at most one
+//! A [`Lists`] holds many lists whose members are indices (of slots). An index is in at most one
 //! list of it at a time, knows which, and is put in, moved and taken out in O(1) wherever it stands. Links lie
 //! in one vector beside the objects, so members need no field for them and a list needs no allocation.
 
@@ -43,7 +43,6 @@ const NO_ENDS: Ends = Ends {
 pub struct Lists {
     nodes: Vec<Node>,
     lists: Vec<Ends>,
-    unused: Vec<u32>,
 }
 
 impl Lists {
@@ -53,25 +52,13 @@ impl Lists {
         Self {
             nodes: Vec::new(),
             lists: Vec::new(),
-            unused: Vec::new(),
         }
     }
 
     /// Makes an empty list.
     pub fn add_list(&mut self) -> ListId {
-        if let Some(id) = self.unused.pop() {
-            return ListId(id);
-        }
         self.lists.push(NO_ENDS);
         ListId(self.lists.len() as u32 - 1)
-    }
-
-    /// Empties a list and gives its id back for later use: O(members).
-    pub fn drop_list(&mut self, list: ListId) {
-        while self.pop_front(list).is_some() {}
-        if (list.0 as usize) < self.lists.len() && !self.unused.contains(&list.0) {
-            self.unused.push(list.0);
-        }
     }
 
     /// Members of a list.
@@ -104,15 +91,6 @@ impl Lists {
             .get(list.0 as usize)
             .map(|ends| ends.tail)
             .filter(|&index| index != NIL)
-    }
-
-    /// The list that an index is in.
-    #[must_use]
-    pub fn list_of(&self, index: u32) -> Option<ListId> {
-        self.nodes
-            .get(index as usize)
-            .filter(|node| node.list != NIL)
-            .map(|node| ListId(node.list))
     }
 
     /// The member behind `index` in its list.
@@ -150,34 +128,6 @@ impl Lists {
         if let Some(head) = self.enter(list, index).map(|ends| ends.head) {
             self.link(list, NIL, index, head);
         }
-    }
-
-    /// Puts an index behind `before`, in its list; false, with nothing done, when `before` is in none or the
-    /// two are the same.
-    pub fn insert_after(&mut self, before: u32, index: u32) -> bool {
-        let Some(list) = self.list_of(before).filter(|_| before != index) else {
-            return false;
-        };
-        if self.enter(list, index).is_none() {
-            return false;
-        }
-        let after = self.next(before).unwrap_or(NIL);
-        self.link(list, before, index, after);
-        true
-    }
-
-    /// Takes the first member out.
-    pub fn pop_front(&mut self, list: ListId) -> Option<u32> {
-        let index = self.front(list)?;
-        self.unlink(index);
-        Some(index)
-    }
-
-    /// Takes the last member out.
-    pub fn pop_back(&mut self, list: ListId) -> Option<u32> {
-        let index = self.back(list)?;
-        self.unlink(index);
-        Some(index)
     }
 
     /// Takes an index out of its list; false when it was in none.
@@ -252,35 +202,17 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
-    #[test]
-    fn a_list_is_forgotten_with_its_members() {
-        let mut lists = Lists::new();
-        let a = lists.add_list();
-        lists.push_back(a, 3);
-        lists.push_back(a, 1);
-        lists.drop_list(a);
-        lists.drop_list(a);
-        assert_eq!(lists.list_of(3), None);
-        let b = lists.add_list();
-        let c = lists.add_list();
-        assert_eq!(b, a);
-        assert_ne!(b, c);
-        assert!(lists.is_empty(b));
-        assert!(!lists.unlink(77));
-        assert!(!lists.insert_after(77, 1));
-    }
-
     proptest! {
         /// Three lists behave as three deques that never hold the same index twice.
         #[test]
-        fn behave_as_deques(ops in prop::collection::vec((0..6u8, 0..3usize, 0..10u32, 0..10u32), 0..200)) {
+        fn behave_as_deques(ops in prop::collection::vec((0..3u8, 0..3usize, 0..10u32), 0..200)) {
             let mut lists = Lists::new();
             let ids: Vec<ListId> = (0..3).map(|_| lists.add_list()).collect();
             let mut model: Vec<VecDeque<u32>> = vec![VecDeque::new(); 3];
             let forget = |model: &mut Vec<VecDeque<u32>>, index: u32| {
                 model.iter_mut().for_each(|list| list.retain(|&i| i != index));
             };
-            for (op, list, index, other) in ops {
+            for (op, list, index) in ops {
                 match op {
                     0 => {
                         lists.push_back(ids[list], index);
@@ -292,30 +224,19 @@ mod tests {
                         forget(&mut model, index);
                         model[list].push_front(index);
                     }
-                    2 => prop_assert_eq!(lists.pop_front(ids[list]), model[list].pop_front()),
-                    3 => prop_assert_eq!(lists.pop_back(ids[list]), model[list].pop_back()),
-                    4 => {
+                    _ => {
                         let member = model.iter().any(|list| list.contains(&index));
                         prop_assert_eq!(lists.unlink(index), member);
                         forget(&mut model, index);
-                    }
-                    _ => {
-                        let home = model.iter().position(|list| list.contains(&other));
-                        let can = home.is_some() && index != other;
-                        prop_assert_eq!(lists.insert_after(other, index), can);
-                        if let (true, Some(home)) = (can, home) {
-                            forget(&mut model, index);
-                            let at = model[home].iter().position(|&i| i == other).unwrap();
-                            model[home].insert(at + 1, index);
-                        }
                     }
                 }
                 for (id, list) in ids.iter().zip(&model) {
                     prop_assert!(lists.iter(*id).eq(list.iter().copied()));
                     let backwards = std::iter::successors(lists.back(*id), |&i| lists.prev(i));
                     prop_assert!(backwards.eq(list.iter().rev().copied()));
+                    prop_assert_eq!(lists.front(*id), list.front().copied());
                     prop_assert_eq!(lists.len(*id), list.len());
-                    prop_assert!(list.iter().all(|&i| lists.list_of(i) == Some(*id)));
+                    prop_assert_eq!(lists.is_empty(*id), list.is_empty());
                 }
             }
         }

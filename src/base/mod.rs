@@ -8,7 +8,6 @@ pub mod hash;
 pub mod iptext;
 pub mod list;
 pub mod pool;
-pub mod ring;
 pub mod rng;
 pub mod slab;
 pub mod ticks;

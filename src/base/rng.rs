@@ -49,14 +49,6 @@ impl Rng {
     pub fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(bound)) >> 32) as u32
     }
-
-    /// Fills `bytes`.
-    pub fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let word = self.next_u64().to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -95,17 +87,5 @@ mod tests {
         assert!(seen.iter().all(|&n| (850..1_150).contains(&n)), "{seen:?}");
         assert_eq!(rng.below(0), 0);
         assert_eq!(rng.below(1), 0);
-    }
-
-    #[test]
-    fn fill_writes_every_byte() {
-        let mut bytes = [0u8; 19];
-        let mut rng = Rng::new(3);
-        let mut ever = [0u8; 19];
-        for _ in 0..8 {
-            rng.fill(&mut bytes);
-            ever.iter_mut().zip(bytes).for_each(|(e, b)| *e |= b);
-        }
-        assert!(ever.iter().all(|&b| b != 0));
     }
 }

@@ -77,15 +77,6 @@ impl<T> Slots<T> {
         }
     }
 
-    /// No values, and room for `capacity` of them.
-    #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            slots: Vec::with_capacity(capacity),
-            ..Self::new()
-        }
-    }
-
     /// Values held, those taken out included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -275,23 +266,6 @@ impl<T> Slots<T> {
             })
     }
 
-    /// The values in their slots, by index.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        self.slots
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, slot)| match &mut slot.place {
-                Place::Occupied(value) => Some((
-                    Key {
-                        index: index as u32,
-                        generation: slot.generation,
-                    },
-                    value,
-                )),
-                Place::Vacant { .. } | Place::Out => None,
-            })
-    }
-
     /// The first value at slot `from` or after it: walks that go on after other calls keep
     /// `key.index + 1` and come back.
     #[must_use]
@@ -407,11 +381,10 @@ mod tests {
 
     #[test]
     fn keyed_construction_and_walks() {
-        let mut slots = Slots::with_capacity(4);
+        let mut slots = Slots::new();
         let keys: Vec<Key> = (0..4).map(|_| slots.insert_with(|key| key.to_u64())).collect();
         assert!(slots.iter().all(|(key, value)| key.to_u64() == *value));
         slots.remove(keys[1]);
-        slots.iter_mut().for_each(|(_, value)| *value += 1);
         assert_eq!(slots.next_from(0), Some(keys[0]));
         assert_eq!(slots.next_from(1), Some(keys[2]));
         assert_eq!(slots.next_from(4), None);

@@ -89,12 +89,6 @@ impl Ticks {
             Some(self.0.saturating_sub(now.0))
         }
     }
-
-    /// `None` instead of [`Ticks::NEVER`].
-    #[must_use]
-    pub const fn some(self) -> Option<Self> {
-        if self.is_never() { None } else { Some(self) }
-    }
 }
 
 /// No deadline.
@@ -137,7 +131,6 @@ mod tests {
         assert_eq!(Ticks::NEVER.max(Ticks::from_ms(9)), Ticks::NEVER);
         assert_eq!(Ticks::NEVER.ms_left(Ticks::ZERO), None);
         assert_eq!(Ticks::from_ms(9).ms_left(Ticks::from_ms(10)), Some(0));
-        assert_eq!(Ticks::NEVER.some(), None);
         assert_eq!(Ticks::default(), Ticks::NEVER);
     }
 

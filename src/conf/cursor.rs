@@ -285,15 +285,6 @@ impl<'a> ArgCursor<'a> {
         }
     }
 
-    /// The next argument as text.
-    pub fn expect_str(&mut self, what: &str) -> Result<&'a str, Diag> {
-        let word = self.expect_word(what)?;
-        word.as_str().ok_or_else(|| {
-            let text = format!("'{}' expects text in UTF-8, got '{word}'.", self.keyword());
-            self.error_last(Code::BadText, text)
-        })
-    }
-
     /// Refuses whatever is left on the line.
     pub fn end(&self) -> Result<(), Diag> {
         match self.peek() {
@@ -376,29 +367,6 @@ impl<'a> ArgCursor<'a> {
                 Diag::alert(Code::OutOfRange, word.span(), text)
             }
         })
-    }
-
-    /// An integer from `min` to `max`.
-    pub fn int(&mut self, min: i64, max: i64) -> Result<i64, Diag> {
-        let word = self.expect_word("an integer")?;
-        let keyword = self.keyword();
-        match units::parse_int(word.bytes()) {
-            Ok(value) if (min..=max).contains(&value) => Ok(value),
-            Ok(_) | Err(UnitError::Overflow | UnitError::Underflow) => {
-                let text = format!("'{keyword}' expects an integer between {min} and {max}, got '{word}'.");
-                Err(Diag::alert(Code::OutOfRange, word.span(), text))
-            }
-            Err(UnitError::Unexpected(at)) => {
-                let text = format!("'{keyword}' expects an integer, got '{word}'.");
-                Err(Diag::alert(Code::BadNumber, word.span_at(at), text))
-            }
-        }
-    }
-
-    /// An integer from `min` to `max`.
-    pub fn uint(&mut self, min: u32, max: u32) -> Result<u32, Diag> {
-        // Within u32 by the range asked for.
-        self.int(i64::from(min), i64::from(max)).map(|value| value as u32)
     }
 
     /// A whole number from 0 to 100, `%` allowed after it.

@@ -69,15 +69,6 @@ fn times() {
 
 #[test]
 fn numbers() {
-    assert_eq!(with("n 7", |c| c.int(0, 10)), Ok(7));
-    assert_eq!(
-        with("n 70", |c| c.int(0, 10)),
-        Err(("'n' expects an integer between 0 and 10, got '70'.".into(), 2))
-    );
-    assert_eq!(
-        with("n 7a", |c| c.uint(0, 10)),
-        Err(("'n' expects an integer, got '7a'.".into(), 3))
-    );
     assert_eq!(with("n 16k", |c| c.size(1 << 20, false)), Ok(16384));
     assert_eq!(with("n 50%", |c| c.percent()), Ok(50));
     assert_eq!(with("n off", |c| c.on_off()), Ok(false));

@@ -292,12 +292,6 @@ impl Balancer {
         self.roster.backups()
     }
 
-    /// Whether any server is usable.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.roster.active() + self.roster.backups() > 0
-    }
-
     /// Weight of the servers that are balanced over, in units of the configuration (`weight` of a backend).
     #[must_use]
     pub fn weight(&self) -> u32 {

@@ -471,11 +471,6 @@ pub fn by_expression(text: &[u8]) -> Option<&'static Row> {
         .find(|row| matches!(row.name, Name::Expression(expr) if expr.as_bytes() == text))
 }
 
-/// The row of a value.
-pub fn by_field(field: Field) -> Option<&'static Row> {
-    FIELDS.iter().find(|row| row.field == field)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,6 +497,6 @@ mod tests {
             Some(Field::ConnError)
         );
         assert!(by_alias(b"fc_err").is_none() && by_expression(b"ci").is_none());
-        assert_eq!(by_field(Field::Pid).map(|row| row.name), Some(Name::Alias("pid")));
+        assert_eq!(by_alias(b"pid").map(|row| row.field), Some(Field::Pid));
     }
 }
