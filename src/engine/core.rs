@@ -440,7 +440,8 @@ impl Core {
         self.log_message(frontend, Level::Emerg, &text);
     }
 
-    fn log_message(&mut self, proxy: ProxyId, level: Level, text: &str) {
+    /// Sends a message about a proxy to its logs.
+    pub(super) fn log_message(&mut self, proxy: ProxyId, level: Level, text: &str) {
         let config = self.config.clone();
         let wall_us = self.clock.stamp().wall_us;
         self.logger.line.clear();

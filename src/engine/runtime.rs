@@ -9,54 +9,30 @@ use std::sync::Arc;
 
 use socket2::Socket;
 
-use super::conn::Conn;
-use super::core::{CapturedError, Core};
+use super::core::Core;
 use super::listener::endpoint_of;
 use super::poll::{Kind, Ready, token};
-use super::service::{
-    Cx, Effects, ErrorSight, Gauges, Opening, PoolSight, Service, Services, SideSight, Sights, StreamSight,
-};
-use super::stream::{Step, Stream};
+use super::service::{Cx, Effects, Opening, Service, Services};
+use super::sights::{TalkFacts, View, pools};
 use super::worker::Worker;
-use crate::base::pool::{BURST_LEN, PoolStats};
 use crate::base::slab::{Key, Slots};
 use crate::base::ticks::Ticks;
 use crate::base::wheel::{Due, Timer};
 use crate::model::config::Config;
-use crate::model::ids::{ListenerId, ProxyId};
+use crate::model::ids::ListenerId;
 use crate::model::listener::{Level, Owner};
-use crate::model::proxy::Mode;
-use crate::model::txn::{Endpoint, Stamp};
-use crate::proto::head::Head;
+use crate::model::txn::Endpoint;
 
 /// Bytes read or produced at a time.
 const PIECE_BYTES: usize = 16_384;
 /// Pieces in one turn, so that a long dump does not hold up the traffic.
 const PIECES_MAX: usize = 16;
 
-/// What HAProxy counts among its jobs beside listeners and connections: its watcher of server addresses.
-const OWN_JOBS: u32 = 1;
-
-/// Where conversations begin among the places of [`Sights::stream_from`], behind all streams.
-const TALKS: usize = usize::MAX / 2;
-/// The place of the conversation that asks, among these: it is the last that was heard of.
-const OWN_TALK: usize = u32::MAX as usize;
-
-/// What is told of a conversation.
-#[derive(Clone, Copy)]
-struct TalkFacts {
-    fd: i32,
-    /// `None` for the pair with the master.
-    listener: Option<ListenerId>,
-    src: Endpoint,
-    begun: Stamp,
-    counter: u64,
-}
-
 /// One connection.
-struct RuntimeConn {
+pub(super) struct RuntimeConn {
     socket: Socket,
-    facts: TalkFacts,
+    /// What others may be told of it.
+    pub(super) facts: TalkFacts,
     ready: Ready,
     service: Box<dyn Service>,
     input: Vec<u8>,
@@ -338,70 +314,10 @@ impl Worker {
         if let Some(server) = effects.serve_queue {
             core.serve_queues(server, config.server(server).proxy);
         }
-        result
-    }
-
-    fn gauges(&self) -> Gauges {
-        let (pipes_used, pipes_free) = self.core.pipes.counts();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let open = self.listeners.iter().filter(|l| l.fd().is_some()).count();
-        // The pair with the master is a listener to HAProxy: conversations come in over it.
-        let open = count(open + usize::from(self.master_link.is_some()));
-        Gauges {
-            tasks: count(self.core.wheel.len()),
-            run_queue: count(self.core.wakes.len()),
-            idle_pct: self.idle_share.percent(),
-            pipes_used,
-            pipes_free,
-            out_bytes_rate: 0,
-            jobs: open
-                .saturating_add(self.core.state.process.conns)
-                .saturating_add(count(self.runtime.len()))
-                .saturating_add(OWN_JOBS),
-            listeners: open,
-            master_link: self.master_link,
+        if let Some(server) = effects.weigh {
+            core.note_weight(server);
         }
-    }
-}
-
-/// The pools of a loop: name, bytes of an object, counters.
-type PoolTable = [(&'static str, usize, PoolStats); 5];
-
-fn pools(core: &Core, streams: &Slots<Box<Stream>>) -> PoolTable {
-    [
-        ("buffer", core.bufs.capacity(), core.bufs.stats()),
-        ("burst_buffer", BURST_LEN, core.bufs.burst_stats()),
-        ("head", size_of::<Head>(), core.heads.stats()),
-        (
-            "stream",
-            size_of::<Stream>(),
-            slots_stats(streams.len(), streams.peak()),
-        ),
-        (
-            "connection",
-            size_of::<Conn>(),
-            slots_stats(core.conns.len(), core.conns.peak()),
-        ),
-    ]
-}
-
-fn slots_stats(len: usize, peak: usize) -> PoolStats {
-    PoolStats {
-        allocated: peak,
-        in_use: len,
-        peak,
-        refused: 0,
-    }
-}
-
-fn sight(name: &'static str, object_bytes: usize, stats: PoolStats) -> PoolSight {
-    PoolSight {
-        name,
-        object_bytes,
-        allocated: stats.allocated,
-        in_use: stats.in_use,
-        peak: stats.peak,
-        refused: stats.refused,
+        result
     }
 }
 
@@ -442,153 +358,6 @@ impl RuntimeConn {
             self.ready.remove(Ready::READ);
         }
         result
-    }
-}
-
-/// What services may see.
-struct View<'a> {
-    talks: &'a Slots<RuntimeConn>,
-    own: TalkFacts,
-    config: &'a Config,
-    streams: &'a Slots<Box<Stream>>,
-    conns: &'a Slots<Conn>,
-    pools: PoolTable,
-    gauges: Gauges,
-    errors: &'a std::collections::HashMap<(ProxyId, bool), CapturedError>,
-    errors_total: u32,
-    env: &'a [(Vec<u8>, Vec<u8>)],
-    bufsize: usize,
-}
-
-impl View<'_> {
-    fn fd_of(&self, key: Option<Key>) -> i32 {
-        key.and_then(|key| self.conns.get(key)).map_or(-1, Conn::fd)
-    }
-
-    /// The first stream of the traffic at or behind that place.
-    fn traffic_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
-        let mut from = u32::try_from(place).ok()?;
-        let (key, stream) = loop {
-            let key = self.streams.next_from(from)?;
-            let stream = self.streams.get(key)?;
-            // As in HAProxy a request is a stream once its head is there.
-            if stream.step != Step::Request || self.config.proxy(stream.session.frontend).mode == Mode::Tcp {
-                break (key, stream);
-            }
-            from = key.index + 1;
-        };
-        let facts = &stream.facts;
-        let phase = match stream.step {
-            Step::Request | Step::Gather | Step::Assign => "INI",
-            Step::Queued => "QUE",
-            Step::TurnAround => "TAR",
-            Step::Connect => "CON",
-            Step::Exchange => "EST",
-            Step::Reply | Step::Drain | Step::Finish => "CLO",
-        };
-        let side = |key, phase, pending_bytes| SideSight {
-            fd: self.fd_of(key),
-            phase,
-            pending_bytes,
-            read_deadline: Ticks::NEVER,
-            write_deadline: Ticks::NEVER,
-        };
-        let sight = StreamSight {
-            id: stream.key.to_u64(),
-            counter: facts.counter,
-            listener: stream.session.listener,
-            frontend: Some(stream.session.frontend),
-            backend: facts.backend_chosen.then_some(facts.backend),
-            server: facts.server,
-            src: stream.session.src,
-            begun: facts.begun,
-            deadline: stream.timer.deadline(),
-            retries: facts.retries,
-            front: side(Some(stream.front), "EST", stream.req.input.len()),
-            back: side(stream.back, phase, stream.res.input.len()),
-            request_line: &facts.request_line,
-        };
-        Some((key.index as usize, sight))
-    }
-
-    /// The first conversation at or behind that place: to HAProxy they are streams as well.
-    fn talk_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
-        let from = place.saturating_sub(TALKS);
-        let other = u32::try_from(from)
-            .ok()
-            .and_then(|from| self.talks.next_from(from))
-            .and_then(|key| Some((key.index as usize, self.talks.get(key)?.facts)));
-        let own = (from <= OWN_TALK).then_some((OWN_TALK, self.own));
-        let (at, facts) = other.or(own)?;
-        let Some(listener) = facts.listener else {
-            return self.talk_from(TALKS + at + 1);
-        };
-        let side = |fd, phase| SideSight {
-            fd,
-            phase,
-            pending_bytes: 0,
-            read_deadline: Ticks::NEVER,
-            write_deadline: Ticks::NEVER,
-        };
-        let sight = StreamSight {
-            // No key of a stream has this bit.
-            id: 1 << 63 | facts.counter,
-            counter: facts.counter,
-            listener,
-            frontend: None,
-            backend: None,
-            server: None,
-            src: facts.src,
-            begun: facts.begun,
-            deadline: Ticks::NEVER,
-            retries: 0,
-            front: side(facts.fd, "EST"),
-            back: side(-1, "EST"),
-            request_line: b"",
-        };
-        Some((TALKS + at, sight))
-    }
-}
-
-impl Sights for View<'_> {
-    fn stream_from(&self, place: usize) -> Option<(usize, StreamSight<'_>)> {
-        self.traffic_from(place).or_else(|| self.talk_from(place))
-    }
-
-    fn pool(&self, number: usize) -> Option<PoolSight> {
-        self.pools
-            .get(number)
-            .map(|(name, object_bytes, stats)| sight(name, *object_bytes, *stats))
-    }
-
-    fn gauges(&self) -> Gauges {
-        self.gauges
-    }
-
-    fn errors_total(&self) -> u32 {
-        self.errors_total
-    }
-
-    fn error(&self, proxy: ProxyId, response: bool) -> Option<ErrorSight<'_>> {
-        let error = self.errors.get(&(proxy, response))?;
-        Some(ErrorSight {
-            number: error.number,
-            wall_us: error.wall_us,
-            proxy: error.proxy,
-            other: error.other,
-            server: error.server,
-            is_response: error.is_response,
-            src: error.src,
-            bytes: &error.bytes,
-            position: error.position,
-            buffer_bytes: self.bufsize,
-        })
-    }
-
-    fn env(&self, number: usize) -> Option<(&[u8], &[u8])> {
-        self.env
-            .get(number)
-            .map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 }
 

@@ -148,6 +148,8 @@ pub struct Effects {
     pub wake_listeners: bool,
     /// The limit of a server was changed: its queue looks again.
     pub serve_queue: Option<ServerId>,
+    /// The weight of a server was changed: its backend balances accordingly.
+    pub weigh: Option<ServerId>,
     /// From now on the connection may stay idle so long, milliseconds.
     pub idle_timeout_ms: Option<u32>,
 }

@@ -11,6 +11,7 @@ use crate::engine::sys::{self, Limit};
 use crate::model::config::Config;
 use crate::model::listener::Owner;
 use crate::model::state::State;
+use crate::policy::queue::default_fullconn;
 
 /// Descriptors kept for libraries, logs and the terminal.
 const RESERVED: u64 = 10;
@@ -186,8 +187,8 @@ pub fn fill(limits: &Limits, config: &Config, state: &mut State) {
         let fullconn = proxy
             .fullconn
             .filter(|full| *full > 0)
-            .map_or_else(|| sum.div_ceil(10).max(1), u64::from);
-        state.proxy_mut(proxy.id).fullconn = narrow(fullconn);
+            .unwrap_or_else(|| default_fullconn(sum));
+        state.proxy_mut(proxy.id).fullconn = fullconn;
     }
 }
 

@@ -235,13 +235,6 @@ impl Queues {
         self.leave(next.key.index, true)
     }
 
-    /// Takes the first stream out of a queue to be balanced again: what happens to all that wait for a server
-    /// that went down, and to a backend's queue when no server is left.
-    pub fn take_first(&mut self, place: Place) -> Option<Departure> {
-        let head = self.head(place)?;
-        self.leave(head.key.index, false)
-    }
-
     /// The streams that wait there, oldest first.
     pub fn iter(&self, place: Place) -> impl Iterator<Item = Key> {
         let list = self.queue(place).map(|queue| queue.list);

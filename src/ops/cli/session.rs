@@ -12,7 +12,7 @@ use super::answer::{Answer, Dump, PromptMode, Severity, Talk};
 use super::help;
 use super::table::{self, Call};
 use super::words::{Batch, Gather, MAX_WORDS, TooLong, split_words};
-use crate::engine::service::{Cx, Opening, Service};
+use crate::engine::service::{Cx, Effects, Opening, Service};
 use crate::model::config::Config;
 use crate::model::listener::SeverityOutput;
 
@@ -94,7 +94,13 @@ impl CliSession {
                     }
                 }
                 State::Running(mut batch) => match batch.take() {
-                    Some((command, payload)) => self.command(&command, payload, batch, cx),
+                    Some((command, payload)) => {
+                        self.command(&command, payload, batch, cx);
+                        // The next command finds what this one changed.
+                        if *cx.effects != Effects::default() {
+                            return;
+                        }
+                    }
                     None => self.state = State::Reading,
                 },
             }

@@ -7,6 +7,7 @@ use super::table::Call;
 use crate::conf::units::{TimeUnit, parse_time};
 use crate::engine::service::Cx;
 use crate::model::listener::{Level, SeverityOutput};
+use crate::model::proxy::Balance;
 use crate::model::state::State;
 use crate::model::state::counters::{
     BackendCounters, FrontendCounters, H1Counters, ServerCounters, TimeStat,
@@ -141,20 +142,84 @@ pub(super) fn maxconn_server(call: &mut Call<'_>, cx: &mut Cx<'_>) -> Answer {
     if word.is_empty() {
         return Answer::error("Require <maxconn>.");
     }
-    let number = word.trim_ascii_start();
-    let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
-    let len = digits.bytes().take_while(u8::is_ascii_digit).count();
-    if len == 0 {
+    let Some(number) = Number::of(word) else {
         return Answer::error("maxconn string empty or preceded by garbage");
-    }
-    if len < digits.len() {
+    };
+    if !number.rest.is_empty() {
         return Answer::error("Trailing garbage in maxconn string");
     }
     // As HAProxy: what is below zero or beyond the range is as good as no limit.
-    let value = digits.parse().ok().filter(|_| !number.starts_with('-'));
-    cx.state.server_mut(id).maxconn = Some(value.unwrap_or(u32::MAX));
+    cx.state.server_mut(id).maxconn = Some(number.value.unwrap_or(u32::MAX));
     cx.effects.serve_queue = Some(id);
     Answer::Done
+}
+
+/// `set weight <backend>/<server> <weight>[%]`
+pub(super) fn weight(call: &mut Call<'_>, cx: &mut Cx<'_>) -> Answer {
+    let id = match server_id(call.arg(0), cx) {
+        Ok(id) => id,
+        Err(answer) => return answer,
+    };
+    let server = cx.config.server(id);
+    let weight = match weight_of(call.arg(1), server.weight) {
+        Ok(weight) => weight,
+        Err(why) => return Answer::error(why),
+    };
+    let is_static = matches!(cx.config.proxy(server.proxy).balance, Balance::StaticRr);
+    if is_static && weight != 0 && weight != server.weight {
+        return Answer::error(
+            "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.",
+        );
+    }
+    cx.state.server_mut(id).weight = weight;
+    cx.effects.weigh = Some(id);
+    Answer::Done
+}
+
+/// The highest weight that can be set.
+const WEIGHT_MAX: u32 = 256;
+
+/// What a word like `7` or `50%` sets, where the percents are of `initial`.
+fn weight_of(word: &str, initial: u32) -> Result<u32, &'static str> {
+    if word.is_empty() {
+        return Err("Require <weight> or <weight%>.");
+    }
+    let number = Number::of(word).ok_or("Empty weight string empty or preceded by garbage")?;
+    if number.rest == "%" {
+        let percent = number.value.ok_or("Relative weight must be positive.")?;
+        // Ten thousand percent of 256 still fits.
+        let weight = initial.saturating_mul(percent.min(100 * WEIGHT_MAX)) / 100;
+        return Ok(weight.min(WEIGHT_MAX));
+    }
+    let weight = number.value.filter(|weight| *weight <= WEIGHT_MAX);
+    let weight = weight.ok_or("Absolute weight can only be between 0 and 256 inclusive.")?;
+    if number.rest.is_empty() {
+        Ok(weight)
+    } else {
+        Err("Trailing garbage in weight string")
+    }
+}
+
+/// The number that a word begins with.
+struct Number<'w> {
+    /// `None` below zero; what is beyond the range is the highest.
+    value: Option<u32>,
+    /// What stands behind it.
+    rest: &'w str,
+}
+
+impl<'w> Number<'w> {
+    fn of(word: &'w str) -> Option<Self> {
+        let number = word.trim_ascii_start();
+        let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+        let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = digits.split_at(len);
+        let value = digits.parse().unwrap_or(u32::MAX);
+        (len > 0).then_some(Self {
+            value: (value == 0 || !number.starts_with('-')).then_some(value),
+            rest,
+        })
+    }
 }
 
 /// `set timeout cli <delay>`

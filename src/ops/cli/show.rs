@@ -1,6 +1,7 @@
 //! The plain `show` commands. Each answers from the model and what the engine lets be seen.
 
 use super::answer::{Answer, Dump};
+use super::sess::server_id;
 use super::table::Call;
 use crate::base::addr::{Addr, Target, Transport};
 use crate::engine::service::Cx;
@@ -36,6 +37,18 @@ pub(super) fn cli_sockets(_call: &mut Call<'_>, _cx: &mut Cx<'_>) -> Answer {
 /// `echo <text>`
 pub(super) fn echo(call: &mut Call<'_>, _cx: &mut Cx<'_>) -> Answer {
     Answer::info(call.args.join(" "))
+}
+
+/// `get weight <backend>/<server>`
+pub(super) fn weight(call: &mut Call<'_>, cx: &mut Cx<'_>) -> Answer {
+    match server_id(call.arg(0), cx) {
+        Ok(id) => Answer::info(format!(
+            "{} (initial {})",
+            cx.state.server(id).weight,
+            cx.config.server(id).weight
+        )),
+        Err(answer) => answer,
+    }
 }
 
 /// `show env [var]`

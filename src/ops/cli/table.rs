@@ -80,6 +80,13 @@ pub static COMMANDS: &[Command] = &[
         set::expert_mode,
     ),
     row(
+        &["get", "weight"],
+        "get weight <bk>/<srv>",
+        "report the weight of a server",
+        User,
+        show::weight,
+    ),
+    row(
         &["operator"],
         "operator",
         "lower this session's rights to operator",
@@ -120,6 +127,13 @@ pub static COMMANDS: &[Command] = &[
         "change how long this session may stay idle",
         User,
         set::timeout,
+    ),
+    row(
+        &["set", "weight"],
+        "set weight <bk>/<srv> <weight>[%]",
+        "change the weight of a server",
+        Admin,
+        set::weight,
     ),
     row(
         &["show", "backend"],

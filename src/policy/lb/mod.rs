@@ -76,7 +76,7 @@ impl Load {
             maxconn,
             minconn,
             state.proxy(server.proxy).be_conns,
-            config.proxy(server.proxy).fullconn.unwrap_or(0),
+            state.proxy(server.proxy).fullconn,
         );
         Self {
             served: living.served,
@@ -292,14 +292,10 @@ impl Balancer {
         self.roster.backups()
     }
 
-    /// Weight of the servers that are balanced over, in units of the configuration (`weight` of a backend).
+    /// Whether any server is usable.
     #[must_use]
-    pub fn weight(&self) -> u32 {
-        let weight = match self.lb {
-            Lb::StaticRr(_) => self.roster.weight() * u64::from(self.divisor),
-            _ => self.roster.weight().div_ceil(u64::from(WEIGHT_SCALE)),
-        };
-        u32::try_from(weight).unwrap_or(u32::MAX)
+    pub fn is_up(&self) -> bool {
+        self.active() + self.backups() > 0
     }
 }
 

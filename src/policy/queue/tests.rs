@@ -126,7 +126,7 @@ fn who_gives_up_was_not_served() {
     assert_eq!(queues.cancel(key(3)).map(|d| d.position), Some(2));
     assert!(queues.iter(place).eq([key(2)]));
     assert_eq!(queues.place_of(key(2)), Some(place));
-    assert_eq!(queues.take_first(place).map(|d| d.position), Some(2));
+    assert_eq!(queues.cancel(key(2)).map(|d| d.position), Some(2));
     assert!(queues.is_empty(place) && queues.is_empty(Place::Backend(ProxyId(99))));
 }
 
