@@ -181,6 +181,13 @@ impl Worker {
         let is_last = conn.ready.any(Ready::READ_CLOSED);
         let seen = core.scratch.get(..peeked).unwrap_or_default();
         let (used, addresses, authority, netns) = match proxyhdr::decode(seen, PROXY_HEADER_MAX) {
+            Ok(Some(header)) if !header.sound => {
+                // As HAProxy, which has taken the addresses by then: its log tells them.
+                if let (Some((src, _)), Some(front)) = (header.addresses, conn.front_mut()) {
+                    front.facts.src = Endpoint::Inet(src);
+                }
+                return Err(ConnError::ProxyBadHeader);
+            }
             Ok(Some(header)) => {
                 let (mut authority, mut netns) = (None, None);
                 for (kind, value) in Tlvs::new(seen.get(header.tlvs).unwrap_or_default()).flatten() {

@@ -61,8 +61,6 @@ pub enum When {
     Data,
     /// `L`: sending the last data to the client while the server had finished.
     Last,
-    /// `T`: the request was tarpitted.
-    Tarpit,
 }
 
 impl When {
@@ -76,7 +74,6 @@ impl When {
             Self::Headers => b'H',
             Self::Data => b'D',
             Self::Last => b'L',
-            Self::Tarpit => b'T',
         }
     }
 }

@@ -13,37 +13,29 @@ use crate::base::iptext::IpText;
 
 /// Who a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeName<'a> {
+pub enum NodeName {
     /// An address.
     Ip(IpAddr),
-    /// A name that is valid as it is (obfuscated with `_`, or `unknown`).
-    Verbatim(&'a [u8]),
-    /// A word that becomes an obfuscated name by a `_` in front.
-    Obfuscate(&'a [u8]),
     /// Not known: written `unknown`.
     Unknown,
 }
 
 /// The port of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodePort<'a> {
+pub enum NodePort {
     /// A number.
     Number(u16),
-    /// A name that is valid as it is.
-    Verbatim(&'a [u8]),
-    /// A word that becomes an obfuscated port by a `_` in front.
-    Obfuscate(&'a [u8]),
     /// Not known: left out, though the node stays quoted.
     Unknown,
 }
 
 /// A node: `by` or `for`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node<'a> {
+pub struct Node {
     /// Who.
-    pub name: NodeName<'a>,
+    pub name: NodeName,
     /// The port, when the configuration asks for one.
-    pub port: Option<NodePort<'a>>,
+    pub port: Option<NodePort>,
 }
 
 /// The parameters of one `Forwarded` element.
@@ -54,9 +46,9 @@ pub struct Forwarded<'a> {
     /// `host="..."`
     pub host: Option<&'a [u8]>,
     /// `by=...`
-    pub by: Option<Node<'a>>,
+    pub by: Option<Node>,
     /// `for=...`
-    pub for_: Option<Node<'a>>,
+    pub for_: Option<Node>,
 }
 
 /// The value does not fit in the room given.
@@ -112,7 +104,7 @@ impl Text<'_> {
         self.put(name)
     }
 
-    fn node(&mut self, node: &Node<'_>) -> Result<(), TooLong> {
+    fn node(&mut self, node: &Node) -> Result<(), TooLong> {
         let quoted = node.port.is_some() || matches!(node.name, NodeName::Ip(IpAddr::V6(_)));
         if quoted {
             self.put(b"\"")?;
@@ -124,8 +116,6 @@ impl Text<'_> {
                 self.put(IpText::new(addr).as_bytes())?;
                 self.put(b"]")?;
             }
-            NodeName::Verbatim(name) => self.put(name)?,
-            NodeName::Obfuscate(word) => self.obfuscated(word)?,
             NodeName::Unknown => self.put(b"unknown")?,
         }
         match node.port {
@@ -134,21 +124,8 @@ impl Text<'_> {
                 self.put(b":")?;
                 self.put(format_u64(u64::from(port), &mut [0; U64_DIGITS]))?;
             }
-            Some(NodePort::Verbatim(port)) => {
-                self.put(b":")?;
-                self.put(port)?;
-            }
-            Some(NodePort::Obfuscate(word)) => {
-                self.put(b":")?;
-                self.obfuscated(word)?;
-            }
         }
         if quoted { self.put(b"\"") } else { Ok(()) }
-    }
-
-    fn obfuscated(&mut self, word: &[u8]) -> Result<(), TooLong> {
-        self.put(b"_")?;
-        self.put(word)
     }
 }
 
@@ -162,7 +139,7 @@ mod tests {
         String::from_utf8_lossy(&out[..len]).into_owned()
     }
 
-    fn ip<'a>(text: &str, port: Option<NodePort<'a>>) -> Option<Node<'a>> {
+    fn ip(text: &str, port: Option<NodePort>) -> Option<Node> {
         Some(Node {
             name: NodeName::Ip(text.parse().expect("an address")),
             port,
@@ -192,13 +169,13 @@ mod tests {
             host: Some(b"h.example"),
             by: ip("2001:db8::1", Some(NodePort::Number(0))),
             for_: Some(Node {
-                name: NodeName::Obfuscate(b"x"),
+                name: NodeName::Unknown,
                 port: Some(NodePort::Number(65535)),
             }),
         };
         assert_eq!(
             text(value),
-            "proto=http;host=\"h.example\";by=\"[2001:db8::1]:0\";for=\"_x:65535\""
+            "proto=http;host=\"h.example\";by=\"[2001:db8::1]:0\";for=\"unknown:65535\""
         );
         let unknown = Node {
             name: NodeName::Unknown,

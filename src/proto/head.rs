@@ -466,20 +466,6 @@ impl Head {
         }
     }
 
-    /// Removes every field called `name`; says how many there were.
-    pub fn remove_all(&mut self, store: &[u8], name: &[u8]) -> usize {
-        let before = self.slots.len();
-        match Known::from_name(name) {
-            Known::Other => {
-                self.slots.retain(|slot| {
-                    slot.id != Known::Other || !slot.name.of(store).eq_ignore_ascii_case(name)
-                });
-            }
-            id => self.slots.retain(|slot| slot.id != id),
-        }
-        before - self.slots.len()
-    }
-
     /// Removes every field with this identity; says how many there were.
     pub fn remove_known(&mut self, id: Known) -> usize {
         let before = self.slots.len();
@@ -507,94 +493,11 @@ impl Head {
         }
     }
 
-    /// Replaces the name of field `index`.
-    pub fn set_name(&mut self, store: &mut [u8], index: usize, name: &[u8]) -> Result<(), NoRoom> {
-        let old = self.slots.get(index).ok_or(NoRoom)?.name;
-        let span = self.replace(store, old, name)?;
-        span.of_mut(store).make_ascii_lowercase();
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.name = span;
-            slot.id = Known::from_name(name);
-        }
-        Ok(())
-    }
-
-    /// Removes all fields called `name`, then appends one. Nothing changes when there is no room.
-    pub fn set(&mut self, store: &mut [u8], name: &[u8], value: &[u8]) -> Result<(), NoRoom> {
-        let both = self.store_all(store, &[name, value])?;
-        let name_span = Span::new(both.off, name.len() as u32);
-        name_span.of_mut(store).make_ascii_lowercase();
-        let slot = Slot {
-            name: name_span,
-            value: Span::between(name_span.end(), both.end()),
-            id: Known::from_name(name),
-        };
-        if self.remove_all(store, name) == 0 && self.slots.len() == self.slots.capacity() {
-            return Err(NoRoom);
-        }
-        self.slots.push(slot);
-        Ok(())
-    }
-
-    /// Replaces the method of a request.
-    pub fn set_method(&mut self, store: &mut [u8], value: &[u8]) -> Result<(), NoRoom> {
-        let StartLine::Request { name: old, .. } = self.start else {
-            return Err(NoRoom);
-        };
-        let span = self.replace(store, old, value)?;
-        if let StartLine::Request { method, name, .. } = &mut self.start {
-            *method = Method::from_bytes(value);
-            *name = span;
-        }
-        Ok(())
-    }
-
-    /// Replaces the target of a request.
-    pub fn set_target(&mut self, store: &mut [u8], value: &[u8]) -> Result<(), NoRoom> {
-        let StartLine::Request { target: old, .. } = self.start else {
-            return Err(NoRoom);
-        };
-        let span = self.replace(store, old, value)?;
-        self.set_target_span(span);
-        Ok(())
-    }
-
     /// Makes a request take its target from bytes that already stand in the storage (a part of the old one).
     pub fn set_target_span(&mut self, span: Span) {
         if let StartLine::Request { target, .. } = &mut self.start {
             *target = span;
         }
-    }
-
-    /// Replaces status code and reason of a response.
-    pub fn set_status(&mut self, store: &mut [u8], value: u16, why: &[u8]) -> Result<(), NoRoom> {
-        let StartLine::Response {
-            code: old_code,
-            reason: old_reason,
-            ..
-        } = self.start
-        else {
-            return Err(NoRoom);
-        };
-        let digits = [
-            b'0' + (value / 100 % 10) as u8,
-            b'0' + (value / 10 % 10) as u8,
-            b'0' + (value % 10) as u8,
-        ];
-        // All or nothing: both must have room before either is written.
-        let wanted = |old: Span, len: usize| if len <= old.len as usize { 0 } else { len };
-        let room = self.reserve.end.saturating_sub(self.reserve.start) as usize;
-        if wanted(old_reason, why.len()) + wanted(old_code, digits.len()) > room {
-            return Err(NoRoom);
-        }
-        let reason_span = self.replace(store, old_reason, why)?;
-        let code_span = self.replace(store, old_code, &digits)?;
-        self.start = StartLine::Response {
-            status: value,
-            code: code_span,
-            reason: reason_span,
-        };
-        Ok(())
     }
 
     /// Overwrites `old` if `bytes` fit there, else takes new room.

@@ -118,6 +118,9 @@ pub struct Header {
     pub addresses: Option<(SocketAddr, SocketAddr)>,
     /// Where the TLVs stand in the input; walk them with [`Tlvs`].
     pub tlvs: Range<usize>,
+    /// The TLVs are well-formed and the checksum, if there is one, is right. If not, the connection is refused, but its
+    /// source is known.
+    pub sound: bool,
 }
 
 /// Reads a header from the front of `input`. `None`: more bytes are needed. `limit` is the largest header in
@@ -174,6 +177,7 @@ fn decode_v1(input: &[u8]) -> Result<Option<Header>, ProxyError> {
         family,
         addresses,
         tlvs: len..len,
+        sound: true,
     }))
 }
 
@@ -238,7 +242,7 @@ fn decode_v2(input: &[u8], limit: usize) -> Result<Option<Header>, ProxyError> {
         None => return Err(ProxyError::BadHeader),
     };
     let tlvs = if tlvs.start > len { len..len } else { tlvs };
-    check_tlvs(header, tlvs.clone())?;
+    let sound = check_tlvs(header, tlvs.clone()).is_ok();
     let addresses = if local { None } else { v2_addresses(family, block) };
     Ok(Some(Header {
         len,
@@ -246,6 +250,7 @@ fn decode_v2(input: &[u8], limit: usize) -> Result<Option<Header>, ProxyError> {
         family,
         addresses,
         tlvs,
+        sound,
     }))
 }
 

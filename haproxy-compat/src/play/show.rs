@@ -12,8 +12,21 @@ pub(super) const TO_CLIENT: char = '<';
 pub(super) fn bytes(mark: char, bytes: &[u8], names: &[(String, String)]) -> Vec<String> {
     escape_lines(bytes)
         .iter()
-        .map(|l| format!("{mark} {}", mask_numbers(l, names)))
+        .map(|l| format!("{mark} {}", mask_numbers(mask_key(l), names)))
         .collect()
+}
+
+/// A key that the proxy made up for a WebSocket request, masked: it is random, and its name is written as no field that
+/// was passed on is.
+fn mask_key(line: &str) -> &str {
+    const MADE_UP: &str = "Sec-Websocket-Key: ";
+    /// Characters of 16 bytes in base64.
+    const KEY_LEN: usize = 24;
+    let key = line.strip_prefix(MADE_UP).and_then(|l| l.strip_suffix("\\r\\n"));
+    match key {
+        Some(key) if key.len() == KEY_LEN && key.ends_with("==") => "Sec-Websocket-Key: {key}\\r\\n",
+        _ => line,
+    }
 }
 
 /// The end of a connection in one word.

@@ -170,7 +170,7 @@ impl Stream {
         core.queues.enqueue(self.key, place, now);
         core.note_queue(place);
         let timeouts = &core.config.proxy(self.backend()).timeouts;
-        self.phase_deadline = Ticks::after(now, timeouts.queue_ms.or(timeouts.connect_ms));
+        self.phase_deadline = Ticks::after(now, timeouts.queue_ms);
         self.step = Step::Queued;
         Next::Wait
     }

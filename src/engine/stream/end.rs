@@ -412,15 +412,4 @@ impl Stream {
             core.state.server_mut(server).counters.server_aborts += 1;
         }
     }
-
-    pub(super) fn count_internal_error(&self, core: &mut Core) {
-        core.state
-            .proxy_mut(self.facts.backend)
-            .counters
-            .be
-            .internal_errors += 1;
-        if let Some(server) = self.facts.server {
-            core.state.server_mut(server).counters.internal_errors += 1;
-        }
-    }
 }

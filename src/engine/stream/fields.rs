@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use super::super::conn::Conn;
 use super::super::core::Core;
 use super::super::netns::NetnsId;
-use super::Stream;
+use super::{Next, Stream};
 use crate::base::iptext::IpText;
+use crate::model::cause::{When, Who};
 use crate::model::proxy::ForwardFor;
 use crate::model::server::SendProxy;
 use crate::model::txn::Endpoint;
@@ -42,6 +43,22 @@ impl Stream {
         (forwarded.is_none_or(|wanted| self.add_forwarded(wanted)))
             && forwardfor.is_none_or(|wanted| self.add_address(wanted, self.session.src))
             && originalto.is_none_or(|wanted| self.add_address(wanted, self.session.dst))
+    }
+
+    /// A field found no room: the request goes no further.
+    pub(super) fn no_room_for_fields(&mut self, core: &mut Core) -> Next {
+        let fe = &mut core.state.proxy_mut(self.session.frontend).counters.fe;
+        fe.failed_rewrites += 1;
+        fe.internal_errors += 1;
+        let listener = &mut core.state.listener_mut(self.session.listener).counters;
+        listener.failed_rewrites += 1;
+        listener.internal_errors += 1;
+        let be = &mut core.state.proxy_mut(self.backend()).counters.be;
+        be.failed_rewrites += 1;
+        be.internal_errors += 1;
+        // As HAProxy, for which the request is not complete before this.
+        self.facts.request = None;
+        self.reply_page(core, 500, Who::Proxy, When::Request)
     }
 
     /// Adds one address under the name that an option gives.

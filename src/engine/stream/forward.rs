@@ -94,10 +94,6 @@ impl Stream {
         if !self.reused {
             self.put_proxy_header(core);
         }
-        if !self.add_forwarding_fields(core) {
-            self.count_internal_error(core);
-            return self.leave_with_error(core, 500, Who::Proxy, When::Headers);
-        }
         let config = &core.config;
         let (frontend, backend) = (config.proxy(self.session.frontend), config.proxy(self.backend()));
         let key = self
@@ -149,10 +145,7 @@ impl Stream {
                 self.count_server_abort(core);
                 return self.leave_with_error(core, 502, Who::Server, When::Headers);
             }
-            Err(WriteError::Full | WriteError::StartLine) => {
-                self.count_internal_error(core);
-                return self.leave_with_error(core, 500, Who::Internal, When::Headers);
-            }
+            Err(WriteError::Full | WriteError::StartLine) => return self.fail_internally(core),
         }
         self.req
             .input
@@ -350,20 +343,23 @@ impl Stream {
         self.count_failed_request(core);
         self.facts.cause.set_who(Who::Proxy);
         self.set_term_phase();
-        let nothing_sent = self.req.sent == 0;
         self.drop_back(core, true);
-        if self.facts.status == 0 && self.response.flow == Flow::Head && nothing_sent {
-            self.facts.request_line.clear();
-            self.facts.cause.when = When::Request;
-            self.reply_raw(core, 400);
-        } else {
-            if self.facts.status == 0 {
-                self.facts.status = 400;
-            }
-            self.front_dead = true;
-            self.step = Step::Finish;
+        if self.facts.status == 0 {
+            self.facts.status = 400;
         }
+        self.front_dead = true;
+        self.step = Step::Finish;
         Moved::Left
+    }
+
+    /// A head that was read cannot be written: no fault of either side.
+    pub(super) fn fail_internally(&mut self, core: &mut Core) -> Moved {
+        let backend = core.state.proxy_mut(self.facts.backend);
+        backend.counters.be.internal_errors += 1;
+        if let Some(server) = self.facts.server {
+            core.state.server_mut(server).counters.internal_errors += 1;
+        }
+        self.leave_with_error(core, 500, Who::Internal, When::Headers)
     }
 
     pub(super) fn leave_with_error(&mut self, core: &mut Core, status: u16, who: Who, when: When) -> Moved {

@@ -136,8 +136,6 @@ pub(crate) struct Message {
     pub(crate) flow: Flow,
     /// Bytes of the head at the front of the input, until it is sent on.
     pub(crate) head_len: usize,
-    /// The last chunk of a body that came in without chunks is laid out.
-    pub(crate) last_chunk_out: bool,
     /// Bytes of framing since the last byte of the body.
     pub(crate) skipped: usize,
     /// Part of an announced chunk is out.
@@ -160,7 +158,6 @@ impl Default for Message {
             encoding: Encoding::Nothing,
             flow: Flow::Head,
             head_len: 0,
-            last_chunk_out: false,
             skipped: 0,
             in_chunk: false,
             adjusts_case: false,

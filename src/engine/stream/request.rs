@@ -82,10 +82,7 @@ impl Stream {
                     self.front_dead = true;
                     return self.early_end(core, false);
                 }
-                None => {
-                    self.capture_unparsed(core);
-                    return self.refuse_request(core, HeadError::TooLarge);
-                }
+                None => return self.refuse_request(core, HeadError::TooLarge),
             }
         }
     }
@@ -222,6 +219,9 @@ impl Stream {
     fn restrict_in_backend(&mut self, core: &mut Core) -> Next {
         if !self.restrict_names(core, self.backend()) {
             return self.deny_names(core);
+        }
+        if !self.add_forwarding_fields(core) {
+            return self.no_room_for_fields(core);
         }
         self.step = Step::Assign;
         Next::Go

@@ -165,8 +165,7 @@ impl Stream {
             self.forget_copy(core);
         }
         if !self.write_head(core, &framing) {
-            self.count_internal_error(core);
-            return self.leave_with_error(core, 500, Who::Internal, When::Headers);
+            return self.fail_internally(core);
         }
         self.res.input.consume(head_len.min(self.res.input.len()));
         if interim {
@@ -377,7 +376,6 @@ impl Stream {
         if self.ever_reused {
             // The server closed an idle connection while the request was on its way: the client is to send
             // the request again, as it would had it met that close itself (RFC 9112 section 9.3.1).
-            self.facts.cause.set(Who::Server, When::Headers);
             self.count_server_abort(core);
             self.silent = true;
             self.drop_back(core, true);

@@ -203,18 +203,7 @@ pub(super) fn stage(
                 Some(staged) => return staged,
                 None => continue,
             },
-            body::Step::End => {
-                if message.encoding == Encoding::Chunked && !chunked_in && !message.last_chunk_out {
-                    if !channel.pre.is_allocated() {
-                        return Staged::Starved;
-                    }
-                    if !channel.pre.push(b"0\r\n\r\n") {
-                        return Staged::Full;
-                    }
-                    message.last_chunk_out = true;
-                }
-                return Staged::Complete;
-            }
+            body::Step::End => return Staged::Complete,
             body::Step::Error(error) => return Staged::Broken(error),
         }
     }

@@ -257,10 +257,7 @@ impl Stream {
     pub(super) fn set_term_phase(&mut self) {
         let when = match self.step {
             Step::Request | Step::Gather => When::Request,
-            Step::Queued => When::Queue,
-            Step::Assign | Step::TurnAround | Step::Connect => When::Connect,
-            Step::Exchange if !self.http => When::Data,
-            Step::Exchange | Step::Reply | Step::Drain | Step::Finish => match self.response.flow {
+            _ => match self.response.flow {
                 Flow::Head => When::Headers,
                 Flow::Done
                     if matches!(

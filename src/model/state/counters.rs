@@ -273,6 +273,10 @@ pub struct ListenerCounters {
     pub denied_sessions: u64,
     /// `ereq`.
     pub failed_requests: u64,
+    /// `wrew`.
+    pub failed_rewrites: u64,
+    /// `eint`.
+    pub internal_errors: u64,
 }
 
 /// Counters of the process (`show info`).

@@ -60,7 +60,7 @@ pub(super) fn backend_status<'a>(view: &BackendView<'a>) -> Value<'a> {
 
 /// State of a frontend.
 pub(super) fn frontend_status(view: &FrontendView<'_>) -> &'static str {
-    if view.proxy.disabled || view.state.stopped {
+    if view.state.stopped {
         "STOP"
     } else if view.state.paused {
         "PAUSED"

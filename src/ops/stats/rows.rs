@@ -445,7 +445,7 @@ pub static PROXY_COLUMNS: &[Column] = &[
         Tag::KEPT_COUNTER,
         "Header rewrites that failed for lack of room",
     )
-    .li(|_| U64(0))
+    .li(|v| U64(v.counters.failed_rewrites))
     .fe(|v| U64(v.counters.failed_rewrites))
     .sv(|v| U64(v.counters.failed_rewrites))
     .be(|v| U64(v.counters.failed_rewrites)),
@@ -494,7 +494,7 @@ pub static PROXY_COLUMNS: &[Column] = &[
     .sv(|v| U32(v.counters.total_time.max_ms))
     .be(|v| U32(v.counters.total_time.max_ms)),
     Column::new("eint", Tag::KEPT_COUNTER, "Internal errors")
-        .li(|_| U64(0))
+        .li(|v| U64(v.counters.internal_errors))
         .fe(|v| U64(v.counters.internal_errors))
         .sv(|v| U64(v.counters.internal_errors))
         .be(|v| U64(v.counters.internal_errors)),

@@ -17,7 +17,7 @@ impl Zone {
     /// The offset as `+hhmm`.
     pub fn hhmm(self) -> [u8; 5] {
         let minutes = self.east_s.unsigned_abs() % 86_400 / 60;
-        let mut text = *b"+0000";
+        let mut text = [b'+'; 5];
         if self.east_s < 0 {
             text[0] = b'-';
         }

@@ -149,7 +149,6 @@ struct Message {
     options: Options,
     websocket: bool,
     websocket_key: bool,
-    drop_body: bool,
     must_close: bool,
 }
 
@@ -191,8 +190,8 @@ pub fn write_request(
         ..Message::default()
     };
     fields(head, store, rules, &mut message, &mut line)?;
-    repair(rules, &mut message, &mut line)?;
-    let body = !bodyless && !message.drop_body && framing.declared != Declared::Length(0);
+    settle(&mut message);
+    let body = !bodyless && framing.declared != Declared::Length(0);
     let outgoing = Outgoing {
         may_switch: framing.upgrade,
         ..message.outgoing(rules.keep_on_insecure_te)
@@ -200,13 +199,6 @@ pub fn write_request(
     let mut next = *side;
     if let Some(value) = next.request_head(method, outgoing, body, modes)? {
         line.field(rules, b"connection", value.as_bytes())?;
-    }
-    // A body of unknown length, left by a rule that removed its framing.
-    if method != Method::Connect && v11 && !message.length && !message.chunked {
-        message.chunked = true;
-    }
-    if message.chunked && !message.wrote_chunked {
-        line.field(rules, b"transfer-encoding", b"chunked")?;
     }
     if let Some((name, value)) = rules.server_name {
         line.field(rules, name, value)?;
@@ -267,7 +259,7 @@ pub fn write_response(
         ..Message::default()
     };
     fields(head, store, rules, &mut message, &mut line)?;
-    repair(rules, &mut message, &mut line)?;
+    settle(&mut message);
     let asked = side.asked();
     let tunnel = opens_tunnel(asked, status);
     let bodyless = asked == Method::Head || matches!(status, 204 | 304);
@@ -279,13 +271,6 @@ pub fn write_response(
         stopping,
     )? {
         line.field(rules, b"connection", value.as_bytes())?;
-    }
-    let unframed = message.length_known && !message.length && !message.chunked;
-    if v11 && unframed && status >= 200 && !bodyless && !tunnel {
-        message.chunked = true;
-    }
-    if message.chunked && !message.wrote_chunked {
-        line.field(rules, b"transfer-encoding", b"chunked")?;
     }
     line.put(b"\r\n")?;
     let encoding = match message.chunked {
@@ -399,39 +384,19 @@ fn wants_trailers(value: &[u8]) -> bool {
         .is_some_and(|at| matches!(value.get(at + WORD.len()), None | Some(b',')))
 }
 
-/// Rules may have removed the fields that frame the body: says so in the message, or adds what is missing.
-fn repair(rules: &WriteRules<'_>, message: &mut Message, line: &mut Output<'_>) -> Result<(), WriteError> {
-    let lost_length = message.length && !message.wrote_length;
-    let lost_chunked = message.chunked && !message.wrote_chunked;
-    if lost_length || lost_chunked {
-        if message.wrote_length || message.wrote_chunked {
-            // One of the two is there: it alone counts.
-            if lost_length {
-                message.length = false;
-            } else {
-                message.chunked = false;
-                message.transfer_encoding = false;
-            }
-        } else if message.response {
-            message.length_known = false;
-            message.transfer_encoding = false;
-            message.length = false;
-            message.chunked = false;
-        } else {
-            line.field(rules, b"content-length", b"0")?;
-            message.wrote_length = true;
-            message.length = true;
-            message.chunked = false;
-            message.transfer_encoding = false;
-            message.drop_body = true;
-        }
+/// Brings what is said of the framing in line with the fields that went out: chunks that were not announced (a response
+/// that never has a body) are none, and a length beside a transfer coding is in doubt.
+const fn settle(message: &mut Message) {
+    if message.chunked && !message.wrote_chunked {
+        message.length_known = false;
+        message.transfer_encoding = false;
+        message.chunked = false;
     }
     let interim = message.response && message.status < 200;
     if message.transfer_encoding && message.length && !interim {
         message.length = false;
         message.must_close = true;
     }
-    Ok(())
 }
 
 impl Message {

@@ -11,10 +11,7 @@ enum Edit {
     Append(usize, String),
     Insert(usize, usize, String),
     Remove(usize),
-    RemoveAll(usize),
     SetValue(usize, String),
-    SetName(usize, usize),
-    Set(usize, String),
     Rebase,
 }
 
@@ -24,10 +21,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         4 => (name.clone(), value).prop_map(|(name, value)| Edit::Append(name, value)),
         2 => (at.clone(), name.clone(), value).prop_map(|(at, name, value)| Edit::Insert(at, name, value)),
         1 => at.clone().prop_map(Edit::Remove),
-        1 => name.clone().prop_map(Edit::RemoveAll),
-        2 => (at.clone(), value).prop_map(|(at, value)| Edit::SetValue(at, value)),
-        1 => (at, name.clone()).prop_map(|(at, name)| Edit::SetName(at, name)),
-        1 => (name, value).prop_map(|(name, value)| Edit::Set(name, value)),
+        2 => (at, value).prop_map(|(at, value)| Edit::SetValue(at, value)),
         1 => Just(Edit::Rebase),
     ]
 }
@@ -43,13 +37,7 @@ fn model(fields: &mut Vec<(String, String)>, edit: &Edit) {
         Edit::Remove(at) if *at < fields.len() => {
             fields.remove(*at);
         }
-        Edit::RemoveAll(name) => fields.retain(|(known, _)| *known != lower(name)),
         Edit::SetValue(at, value) if *at < fields.len() => fields[*at].1 = value.clone(),
-        Edit::SetName(at, name) if *at < fields.len() => fields[*at].0 = lower(name),
-        Edit::Set(name, value) => {
-            fields.retain(|(known, _)| *known != lower(name));
-            fields.push((lower(name), value.clone()));
-        }
         _ => {}
     }
 }
@@ -69,13 +57,7 @@ proptest! {
                     head.insert(&mut store, *at, NAMES[*name].as_bytes(), value.as_bytes())
                 }
                 Edit::Remove(at) => { head.remove(*at); Ok(()) }
-                Edit::RemoveAll(name) => {
-                    head.remove_all(&store, NAMES[*name].as_bytes());
-                    Ok(())
-                }
                 Edit::SetValue(at, value) => head.set_value(&mut store, *at, value.as_bytes()),
-                Edit::SetName(at, name) => head.set_name(&mut store, *at, NAMES[*name].as_bytes()),
-                Edit::Set(name, value) => head.set(&mut store, NAMES[*name].as_bytes(), value.as_bytes()),
                 Edit::Rebase => {
                     store.copy_within(0..900, 5);
                     head.rebase(5);
@@ -105,40 +87,6 @@ proptest! {
         }
         prop_assert_eq!(head.slots.capacity(), memory);
     }
-}
-
-#[test]
-fn start_lines() {
-    let mut store = b"GET /a HTTP/1.1".to_vec();
-    store.resize(64, 0);
-    let mut head = Head::with_capacity(101);
-    head.reserve = 16..40;
-    head.start = StartLine::Request {
-        method: Method::Get,
-        name: Span::new(0, 3),
-        target: Span::new(4, 2),
-    };
-    head.set_method(&mut store, b"OPTIONS").expect("room");
-    head.set_target(&mut store, b"*").expect("room");
-    assert_eq!(
-        (head.method(), head.method_text(&store)),
-        (Method::Options, &b"OPTIONS"[..])
-    );
-    assert_eq!(head.target(&store), b"*");
-    assert_eq!(head.set_target(&mut store, &[b'a'; 18]), Err(NoRoom));
-    assert_eq!(head.target(&store), b"*");
-    assert_eq!(head.set_status(&mut store, 200, b"OK"), Err(NoRoom));
-    head.clear();
-    head.start = StartLine::Response {
-        status: 404,
-        code: Span::new(0, 3),
-        reason: Span::new(4, 2),
-    };
-    head.set_status(&mut store, 200, b"OK").expect("in place");
-    assert_eq!(
-        (head.status(), head.status_text(&store), head.reason(&store)),
-        (200, &b"200"[..], &b"OK"[..])
-    );
 }
 
 #[test]

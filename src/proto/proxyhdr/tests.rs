@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What is made of a whole input; TLVs that are not what they should be count as a bad header.
 fn whole(input: &[u8]) -> Result<Option<Header>, ProxyError> {
-    decode(input, 16384)
+    match decode(input, 16384) {
+        Ok(Some(header)) if !header.sound => Err(ProxyError::BadHeader),
+        other => other,
+    }
 }
 
 fn addrs(source: &str, destination: &str) -> Option<(SocketAddr, SocketAddr)> {
