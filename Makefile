@@ -17,7 +17,8 @@ CASE ?=
 MUTANTS ?= 200
 SEED ?= 1
 # What `make bench` measures (part of a workload's name) and how often, where its figures go besides the terminal, and
-# further words for it; how many requests `make instructions` counts, and of which program.
+# further words for it; how many requests `make instructions` counts, and of which program; the list that `make ledger`
+# reads anew.
 WORKLOAD ?=
 ROUNDS ?= 5
 JSON ?=
@@ -25,8 +26,9 @@ PLOT ?=
 BENCH_ARGS ?=
 COUNT ?= 2000
 PROGRAM ?=
+NAMES ?=
 
-.PHONY: help run build check test docs keywords fuzz soak netns compat compat-record compat-mutate regtests bench instructions clean
+.PHONY: help run build check test docs keywords ledger fuzz soak netns compat compat-record compat-mutate regtests bench instructions clean
 
 help:
 	@echo 'make run       build rproxy and the demo origin, run both with examples/mptcp.cfg until Ctrl-C'
@@ -34,6 +36,7 @@ help:
 	@echo 'make test      everything that proves the product; installs test tools where it may'
 	@echo 'make build     the release program, $(TARGET)/release/rproxy'
 	@echo 'make docs      the documentation of the code; make keywords: docs/keywords.md from the rows'
+	@echo 'make ledger [NAMES=file]: what became of each name that HAProxy knows; from a list of names, written anew'
 	@echo 'make fuzz      every fuzz body for MINUTES=20 each'
 	@echo 'make soak      SECONDS=600 of mixed traffic: memory, descriptors and pools must stay level'
 	@echo 'make netns     MPTCP over two paths between network namespaces (root)'
@@ -66,6 +69,9 @@ docs:
 keywords:
 	$(CARGO) run --locked -q -p haproxy-compat -- keywords > $(TARGET)/keywords.md
 	mv $(TARGET)/keywords.md docs/keywords.md
+
+ledger:
+	@$(CARGO) run --locked -q -p haproxy-compat -- ledger $(NAMES)
 
 fuzz:
 	FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --profile fuzz --test fuzz_replay -- --nocapture

@@ -22,10 +22,12 @@ pub(crate) fn reference() -> String {
         Class::Global,
         Class::Proxy,
         Class::Bind,
+        Class::Server,
         Class::LogField,
         Class::Command,
         Class::StatColumn,
         Class::InfoField,
+        Class::Flag,
     ] {
         let entries: Vec<_> = entries.iter().filter(|entry| entry.class == class).collect();
         table(&mut text, class, &entries);
@@ -42,9 +44,14 @@ fn title(class: Class) -> (&'static str, [&'static str; 2]) {
             ["sections", "arguments"],
         ),
         Class::Bind => ("Options of `bind` and `stats socket`", ["", ""]),
+        Class::Server => (
+            "Options of `server`, `server-template` and `default-server`",
+            ["", ""],
+        ),
         Class::LogField => ("Values of log formats", ["needs", ""]),
         Class::Command => ("Commands of the runtime socket", ["level", "usage"]),
         Class::StatColumn => ("Columns of `show stat`", ["", ""]),
+        Class::Flag => ("Flags of the command line", ["", "value"]),
         Class::InfoField => ("Fields of `show info`", ["", ""]),
     }
 }

@@ -5,7 +5,7 @@
 //! cargo run -p haproxy-compat -- record --haproxy PROGRAM [NAME...]                     records 3.4.0 anew
 //! cargo run -p haproxy-compat -- mutate [--count N] [--seed N] [--jobs N] [FILE...]     are broken programs noticed?
 //! cargo run -p haproxy-compat -- keywords             prints docs/keywords.md from the rows
-//! cargo run -p haproxy-compat -- ledger NAMES.tsv     counts HAProxy's names that are done, refused, unknown
+//! cargo run -p haproxy-compat -- ledger [NAMES.tsv]   what became of HAProxy's names; from a list, written anew
 //! ```
 
 mod keywords;
@@ -33,7 +33,8 @@ const USAGE: &str = "usage: haproxy-compat COMMAND
                     break a copy of rproxy in many ways and see whether the cases notice; a FILE is part of the name
                     of a source file, with :LINE every place of that line
   keywords          print the reference of everything that rproxy knows (docs/keywords.md)
-  ledger NAMES.tsv  compare with a list of HAProxy's names: class, tab, name, and further columns";
+  ledger [NAMES]    count what became of HAProxy's names; NAMES (class, tab, name, and further columns) writes
+                    the ledger anew";
 
 /// The words behind `run` and `record`.
 struct Words {
@@ -155,9 +156,13 @@ fn main() -> ExitCode {
         ["role"] => examples::role::play().map(|()| true).map_err(|e| e.to_string()),
         ["mutate", ..] => mutate(&args[1..]),
         ["keywords"] => return print(&keywords::reference()),
-        ["ledger", file] => match std::fs::read_to_string(file) {
-            Ok(names) => return print(&ledger::report(&names)),
-            Err(error) => Err(format!("{file}: {error}")),
+        ["ledger"] => return print(&ledger::totals()),
+        ["ledger", names] => match std::fs::read_to_string(names) {
+            Ok(names) => match ledger::update(&names) {
+                Ok(()) => return print(&ledger::totals()),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(format!("{names}: {error}")),
         },
         _ => {
             eprintln!("{USAGE}");

@@ -2,7 +2,7 @@
 
 use rproxy::conf::row::{Arity, Where};
 use rproxy::model::listener::Level;
-use rproxy::ops::{cli, stats};
+use rproxy::ops::{args, cli, stats};
 use rproxy::policy::log::fields;
 use rproxy::policy::{kw, registry};
 
@@ -15,6 +15,8 @@ pub(crate) enum Class {
     Proxy,
     /// Options of `bind` and `stats socket` lines.
     Bind,
+    /// Options of `server` lines and their like.
+    Server,
     /// Values of log formats.
     LogField,
     /// Commands of the runtime socket.
@@ -23,6 +25,8 @@ pub(crate) enum Class {
     StatColumn,
     /// Fields of `show info`.
     InfoField,
+    /// Flags of the command line.
+    Flag,
 }
 
 /// One row.
@@ -47,6 +51,21 @@ pub(crate) fn all() -> Vec<Entry> {
             .iter()
             .map(|option| plain(Class::Bind, option.name, option.doc)),
     );
+    entries.extend(
+        kw::server_options::OPTIONS
+            .iter()
+            .map(|option| plain(Class::Server, option.name, option.doc)),
+    );
+    entries.extend(args::FLAGS.iter().map(|flag| {
+        Entry {
+            arguments: flag.value.into(),
+            place: flag
+                .no_effect
+                .map(|why| format!("no effect: {why}"))
+                .unwrap_or_default(),
+            ..plain(Class::Flag, &format!("-{}", flag.letters), flag.doc)
+        }
+    }));
     entries.extend(fields::FIELDS.iter().map(|row| {
         let name = match row.name {
             fields::Name::Alias(name) => format!("%{name}"),
