@@ -8,6 +8,7 @@ pub mod cook;
 pub mod cursor;
 pub mod diag;
 pub mod env;
+pub mod fmt;
 pub mod lex;
 pub mod reader;
 pub mod render;

@@ -609,7 +609,9 @@ fn find(text: &[u8]) -> Option<&'static Flag> {
 pub fn usage(program: &str) -> String {
     let mut text = format!(
         "Usage : {program} [-f <file|dir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]\n\
-         \x20       [ -p <pidfile> ] [ -m <megabytes> ] [ -C <dir> ] [-- <file>*]\n"
+         \x20       [ -p <pidfile> ] [ -m <megabytes> ] [ -C <dir> ] [-- <file>*]\n\
+         \x20       {program} check [--format text|json|sarif|github] [-f <file|dir>]*\n\
+         \x20       {program} fmt [--check] [<file>]*\n"
     );
     for flag in FLAGS {
         let gap = if flag.takes == Attached || flag.value.is_empty() {

@@ -21,7 +21,7 @@ use super::host::RealHost;
 use super::master::exit_words;
 use super::messages::Voice;
 use super::version;
-use super::{dump, serve, tar};
+use super::{dump, serve, tar, tool};
 use crate::conf::cond;
 use crate::conf::diag::Sink;
 use crate::conf::env::Env;
@@ -127,6 +127,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Where the system refuses that, the process has to live with what it was given.
     let _ = sys::reset_signals();
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = tool::named(&args) {
+        return code;
+    }
     let program = args.first().cloned().unwrap_or_default();
     let mut voice = Voice::new(&program);
     let invocation = match args::parse(args) {
@@ -337,7 +340,7 @@ fn print_dumps(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> 
 }
 
 /// Reads the files, directories replaced by what they hold.
-fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<Sources, Ended> {
+pub(super) fn read_files(invocation: &Invocation, voice: &mut Voice) -> Result<Sources, Ended> {
     let mut names = Vec::new();
     for name in &invocation.files {
         match expand(name) {

@@ -15,6 +15,7 @@ mod serve;
 pub mod signals;
 pub mod stats;
 mod tar;
+mod tool;
 pub mod version;
 
 #[cfg(test)]
