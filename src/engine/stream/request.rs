@@ -344,7 +344,6 @@ impl Stream {
                 }
             }
             self.compact_full_input(reserve);
-            self.set_edit_room(core);
             let Some(conn) = core.conns.get_mut(self.front) else {
                 return self.lost(core);
             };

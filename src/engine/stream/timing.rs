@@ -267,12 +267,6 @@ impl Stream {
                 {
                     When::Last
                 }
-                Flow::Body
-                    if self.response.body_complete()
-                        && matches!(self.facts.cause.who, Who::Client | Who::ClientTimeout) =>
-                {
-                    When::Last
-                }
                 _ => When::Data,
             },
         };
