@@ -1,6 +1,8 @@
 //! `rproxy check`: what `-c` finds, for people, editors and pipelines.
 //!
-//!     rproxy check [--format text|json|sarif|github] [-f FILE]... [flags of the program]
+//! ```text
+//! rproxy check [--format text|json|sarif|github] [-f FILE]... [flags of the program]
+//! ```
 //!
 //! Findings go to the standard output. 0: the configuration would be started with; 1: it is refused; 2: the command line
 //! makes no sense.

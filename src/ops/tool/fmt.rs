@@ -1,7 +1,9 @@
 //! `rproxy fmt`: lays configuration files out.
 //!
-//!     rproxy fmt [--check] FILE...      writes each file anew, or says which would change
-//!     rproxy fmt < FILE                 from the standard input to the standard output
+//! ```text
+//! rproxy fmt [--check] FILE...      writes each file anew, or says which would change
+//! rproxy fmt < FILE                 from the standard input to the standard output
+//! ```
 //!
 //! 0: done, or nothing to do; 1: with `--check`, a file would change, or a file could not be read or written; 2: the
 //! command line makes no sense.
