@@ -76,6 +76,17 @@ fn check_tells_the_verdict_by_its_code() {
         "{said}"
     );
     assert_eq!(room.run(&["check", "--format", "xml"]).status.code(), Some(2));
+    assert_eq!(room.run(&["check", "-cc", "1"]).status.code(), Some(2));
+    // Flags mean what they mean with `-c`.
+    let root = room.0.to_string_lossy().into_owned();
+    let there = room.run(&["check", "-C", &root, "--", "good.cfg"]);
+    assert_eq!(there.status.code(), Some(0), "{}", text(&there.stdout));
+    assert_eq!(
+        room.run(&["check", "-C", "nowhere", "-f", "good.cfg"])
+            .status
+            .code(),
+        Some(1)
+    );
     assert_eq!(room.run(&["check", "-f", "none.cfg"]).status.code(), Some(1));
 }
 

@@ -256,6 +256,19 @@ mod tests {
         }
     }
 
+    /// Where the list of names is, the ledger has each of them.
+    #[test]
+    fn every_name_is_in_the_ledger() {
+        let list = haproxy_compat::program::home().join("../../shared/reference/keywords-3.4.0.tsv");
+        let Ok(list) = std::fs::read_to_string(list) else {
+            return;
+        };
+        assert_eq!(
+            make(&list, &file("reasons.tsv")).as_deref(),
+            Ok(&*file("names.tsv"))
+        );
+    }
+
     #[test]
     fn the_document_shows_the_totals() {
         let document = haproxy_compat::program::home().join("../docs/COMPATIBILITY.md");

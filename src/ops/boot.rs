@@ -187,17 +187,7 @@ fn prepare(invocation: Invocation, mut voice: Voice, clock: Clock) -> Result<Fou
     if let Some(condition) = &invocation.condition {
         return Err(evaluate(condition, &invocation, &mut voice));
     }
-    if let Some(directory) = &invocation.directory
-        && let Err(error) = std::env::set_current_dir(directory)
-    {
-        let text = format!(
-            "Could not change to directory {} : {}",
-            directory.display(),
-            os_words(&error)
-        );
-        voice.alert(&text);
-        return Err(FAILED);
-    }
+    enter_directory(&invocation, &mut voice)?;
     if !invocation.master_sockets.is_empty() && !invocation.load.master_worker {
         voice.alert("a master CLI socket was defined, but master-worker mode (-W) is not enabled.");
         return Err(FAILED);
@@ -337,6 +327,22 @@ fn print_dumps(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> 
         print(dump::keywords(classes));
     }
     Ok(())
+}
+
+/// `-C`: goes there before anything is read.
+pub(super) fn enter_directory(invocation: &Invocation, voice: &mut Voice) -> Result<(), Ended> {
+    let Some(directory) = &invocation.directory else {
+        return Ok(());
+    };
+    std::env::set_current_dir(directory).map_err(|error| {
+        let text = format!(
+            "Could not change to directory {} : {}",
+            directory.display(),
+            os_words(&error)
+        );
+        voice.alert(&text);
+        FAILED
+    })
 }
 
 /// Reads the files, directories replaced by what they hold.

@@ -30,15 +30,25 @@ pub(super) fn run(program: &OsStr, args: &[OsString]) -> ExitCode {
     let Some((format, flags)) = split(args) else {
         return senseless("");
     };
-    let all = std::iter::once(program.to_owned())
-        .chain(flags)
-        .chain(["-c".into()]);
+    // In front, as `--` takes all words to the end for files.
+    let all = [program.to_owned(), "-c".into()].into_iter().chain(flags);
     let invocation = match args::parse(all) {
         Ok(invocation) => invocation,
         Err(Stop::Refuse(why)) => return senseless(&format!("{why}\n")),
         Err(_) => return senseless(""),
     };
+    let dumps =
+        invocation.dump_config.is_some() || invocation.dump_keywords.is_some() || invocation.dump_libs;
+    if invocation.condition.is_some() || dumps {
+        return senseless("-cc, -dC, -dK, -dL and -dA are no flags of this command.\n");
+    }
     let mut voice = Voice::new(program);
+    for warning in &invocation.warnings {
+        voice.warning(warning);
+    }
+    if let Err(code) = boot::enter_directory(&invocation, &mut voice) {
+        return code;
+    }
     let sources = match boot::read_files(&invocation, &mut voice) {
         Ok(sources) => sources,
         Err(code) => return code,
@@ -49,9 +59,11 @@ pub(super) fn run(program: &OsStr, args: &[OsString]) -> ExitCode {
         .and_then(|discovered| discovered.complete(&sources, &invocation.load, &mut sink));
     let strict =
         |config: &crate::model::config::Config| config.global.zero_warning || invocation.load.zero_warning;
+    let hinted = |diag: &Diag| invocation.diagnose && diag.severity == Severity::Diag;
+    let warned = voice.warnings() > 0 || sink.warnings() > 0 || sink.reports().iter().any(hinted);
     match &loaded {
         None => refused = true,
-        Some(config) if strict(config) && sink.warnings() > 0 => {
+        Some(config) if strict(config) && warned => {
             refused = true;
             let text = "Some warnings were found and 'zero-warning' is set. Aborting.";
             sink.push(Diag::new(Severity::Alert, Code::Refused, None, text).with_form(Form::Bare));

@@ -100,7 +100,10 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    let written = fs::write(&new, text)
+    // A name that is taken is nobody's to write over.
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&new)?;
+    let written = file
+        .write_all(text)
         .and_then(|()| fs::set_permissions(&new, fs::metadata(&path)?.permissions()))
         .and_then(|()| fs::rename(&new, &path));
     if written.is_err() {
